@@ -1,0 +1,1 @@
+# Installation and packages (CPack) are described with the units in systemd/.

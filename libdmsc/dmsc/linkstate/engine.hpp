@@ -1,0 +1,189 @@
+// The link-state protocol engine (DESIGN section 4), sans-I/O: packets, instants, local changes and
+// verification results go in; packets, verification requests and events come out. It owns no socket,
+// clock, thread or random source: the same inputs give the same outputs. One thread drives it.
+//
+//   receive ─┐                         ┌─ Transmit (datagram for a link)
+//   tick  ───┤    ┌───────────────┐    ├─ VerifyWanted (judge this LSA)
+//   local ───┼──► │    Engine     │ ──►┤  AdjacencyUp / AdjacencyDown
+//   verdict ─┘    └───────────────┘    └─ LsdbChanged (installed, refreshed, removed)
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "dmsc/core/time.hpp"
+#include "dmsc/crypto/key_chain.hpp"
+#include "dmsc/wire/lsa.hpp"
+
+namespace dmsc::linkstate {
+
+struct Liveness {
+  Duration interval = milliseconds(50);
+  unsigned multiplier = 6;
+};
+
+// What data-plane parameters each side tells the other in its hello.
+struct DataEndpoint {
+  std::vector<std::uint16_t> worker_ports;  // UDP port of each worker's socket on this link
+  std::uint16_t mtu = 1400;                 // largest datagram the local interface carries
+};
+
+struct LinkConfig {
+  LinkId id;
+  std::string name;              // unique on this node; also in logs
+  std::string peer_name;         // the node expected there; empty = any node of the domain
+  Liveness liveness;
+  std::uint32_t metric = 10;     // configured; 0 = from measured delay
+  std::uint64_t capacity_bps = 0;
+  std::size_t mtu = 1400;        // bytes of the largest control datagram to send
+  DataEndpoint data;
+};
+
+struct EngineConfig {
+  NodeId self;
+  std::string name;
+  wire::NodeRole role = wire::NodeRole::router;
+  bool no_transit = false;
+  DomainId domain;
+  SessionId session;                    // 64 random bits per start
+  std::uint64_t stored_epoch = 0;       // LSA epoch = max(stored_epoch + 1, clock_seconds)
+  std::uint64_t clock_seconds = 0;
+  std::uint64_t random_seed = 0;        // jitter and nonces only
+  crypto::SigningKey signer;
+  Bytes certificate;                    // DER, flooded as the identity LSA
+  crypto::KeyChain keys;                // empty = refuse everything: authentication is always on
+  std::uint32_t lsa_lifetime = 3600;    // seconds
+};
+
+// ---- outputs --------------------------------------------------------------------------------
+
+struct Transmit {
+  LinkId link;
+  Bytes datagram;
+};
+// The driver judges `lsa` (trust::TrustStore::judge) and answers with Engine::verdict().
+struct VerifyWanted {
+  std::uint64_t ticket = 0;
+  wire::LsaPtr lsa;
+};
+struct AdjacencyUp {
+  LinkId link;
+  NodeId neighbour;
+  std::string neighbour_name;
+  SessionId session;             // the neighbour's, for hop keys
+  DataEndpoint data;             // the neighbour's
+};
+struct AdjacencyDown {
+  LinkId link;
+  NodeId neighbour;
+  std::string reason;            // "hold time expired", "closed by peer", "interface down", ...
+};
+enum class ChangeKind { installed, refreshed, removed };  // refreshed: same content, new version
+struct LsdbChanged {
+  ChangeKind kind = ChangeKind::installed;
+  wire::LsaPtr lsa;              // removed: the last copy held
+};
+struct Synchronised {};          // the database equals a neighbour's (or there is no neighbour)
+struct Epoch {                   // store it: next start passes it as stored_epoch
+  std::uint64_t value = 0;
+};
+struct Misbehaviour {            // one log line, already rate limited per neighbour and kind
+  LinkId link;
+  NodeId offender;
+  std::string what;
+};
+using Output = std::variant<Transmit, VerifyWanted, AdjacencyUp, AdjacencyDown, LsdbChanged,
+                            Synchronised, Epoch, Misbehaviour>;
+
+// ---- read-only views for show commands and the simulator ----------------------------------------
+
+enum class AdjacencyState { down, init, two_way, up };
+const char* to_string(AdjacencyState state);
+
+struct NeighbourView {
+  LinkId link;
+  std::string link_name;
+  AdjacencyState state = AdjacencyState::down;
+  NodeId neighbour;
+  std::string neighbour_name;
+  SessionId session;
+  Duration up_for{};
+  Duration rtt{}, jitter{};       // smoothed, zero = unknown
+  double loss = 0;                // share of keepalives lost, smoothed
+  bool synchronised = false;
+  std::size_t unacknowledged = 0; // LSAs in the window
+  std::size_t queued = 0;
+  std::uint32_t metric = 0;
+  std::uint64_t flaps = 0;
+  std::string last_down_reason;
+  DataEndpoint data;
+};
+
+struct LsdbEntryView {
+  wire::LsaPtr lsa;
+  std::uint32_t remaining = 0;    // seconds
+  bool verified = false;
+};
+
+struct EngineCounters {
+  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
+  std::uint64_t auth_failures = 0, replays = 0, malformed = 0;
+  std::uint64_t hellos_in = 0, hellos_out = 0, keepalives_in = 0, keepalives_out = 0;
+  std::uint64_t lsas_in = 0, lsas_new = 0, lsas_duplicate = 0, lsas_older = 0, lsas_out = 0;
+  std::uint64_t acks_in = 0, acks_out = 0, retransmissions = 0;
+  std::uint64_t verify_wanted = 0, verify_failed = 0;
+  std::uint64_t digest_repairs = 0, originated = 0, purged = 0, expired = 0;
+};
+
+class Engine {
+ public:
+  explicit Engine(EngineConfig config, Time now);
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  // Inputs. None blocks; outputs pile up until poll().
+  void add_link(Time now, LinkConfig link);
+  void remove_link(Time now, LinkId link);
+  void change_link(Time now, LinkConfig link);            // metric, liveness, capacity
+  void interface_state(Time now, LinkId link, bool up);   // down is proof and acts at once
+  void receive(Time now, LinkId link, ByteView datagram);
+  void tick(Time now);                                    // call at or after next_deadline()
+  // `valid`: install; `!valid`: drop and charge. For "unknown" call nothing: the LSA waits and
+  // VerifyWanted is repeated after retry_waiting().
+  void verdict(Time now, std::uint64_t ticket, bool valid);
+  void retry_waiting(Time now);
+  void set_keys(Time now, crypto::KeyChain keys);
+  void set_overload(Time now, bool overload);             // drain
+  // Measured data-path quality of a link; `usable` false takes it out of the Node LSA.
+  void set_link_quality(Time now, LinkId link, std::uint64_t available_bps, bool usable);
+  // The SCSC's bias on a link's metric, added to it; 0 withdraws it.
+  void set_metric_bias(Time now, LinkId link, std::uint32_t bias);
+  // The whole set of prefixes this node originates; the engine assigns them to stable fragments and
+  // re-floods only fragments that changed.
+  void set_prefixes(Time now, std::vector<wire::PrefixEntry> entries);
+  // The grants this node floods (encoded signed objects), keyed by (issuer, serial) inside.
+  void set_grants(Time now, std::vector<Bytes> signed_grants);
+  // Injects an SPA-origin LSA (authority, revocation, domain parameters) as it came from the SPA.
+  void inject(Time now, const wire::LsaPtr& lsa);
+  // Tells neighbours good-bye and purges nothing: they drop the adjacency at once.
+  void shutdown(Time now);
+
+  std::deque<Output> poll();                              // everything produced since the last call
+  std::optional<Time> next_deadline() const;
+
+  std::vector<NeighbourView> neighbours(Time now) const;
+  std::vector<LsdbEntryView> lsdb(Time now) const;        // sorted by key
+  wire::LsaPtr find(const wire::LsaKey& key) const;       // verified copies only
+  U128 digest() const;
+  std::size_t lsa_count() const;
+  bool synchronised() const;
+  const EngineCounters& counters() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dmsc::linkstate

@@ -1,0 +1,35 @@
+// When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 2 s, HOLDDOWN 4 s,
+// LEARN 200 ms. Bad news (a link or node lost) is scheduled at once in every state but LONG_WAIT.
+#pragma once
+#include <optional>
+
+#include "dmsc/core/time.hpp"
+
+namespace dmsc::routing {
+
+struct SpfDelayConfig {
+  Duration initial = milliseconds(0), shorter = milliseconds(20), longer = seconds(2);
+  Duration holddown = seconds(4), learn = milliseconds(200);
+};
+
+class SpfBackoff {
+ public:
+  explicit SpfBackoff(SpfDelayConfig config = {}) : config_(config) {}
+  enum class State { quiet, short_wait, long_wait };
+  // An IGP event. Sets due() unless a run is pending already.
+  void event(Time now, bool bad_news);
+  // When SPF should run next, if at all; after running call ran().
+  std::optional<Time> due() const { return due_; }
+  void ran(Time now);
+  // Timers of the machine itself (HOLDDOWN, LEARN); call when next_deadline() has come.
+  void tick(Time now);
+  std::optional<Time> next_deadline() const;
+  State state() const { return state_; }
+
+ private:
+  SpfDelayConfig config_;
+  State state_ = State::quiet;
+  std::optional<Time> due_, holddown_, learn_;
+};
+
+}  // namespace dmsc::routing

@@ -1,0 +1,44 @@
+// X.509 certificates of the domain (Ed25519, RFC 8410) with a SPIFFE URI:
+//   spiffe://DOMAIN/sg/NAME/ID   spiffe://DOMAIN/sr/NAME/ID   spiffe://DOMAIN/spa/NAME
+//   spiffe://DOMAIN/scsc/NAME    spiffe://DOMAIN/pod/NAME     spiffe://DOMAIN/operator/NAME
+// A DNS name ROLE.DOMAIN (for example spa.fig2.dmsc) lets gRPC check the peer's role.
+#pragma once
+#include "dmsc/core/time.hpp"
+#include "dmsc/crypto/keys.hpp"
+#include "dmsc/core/result.hpp"
+
+namespace dmsc::trust {
+
+struct Certificate {
+  std::string domain, role, name;
+  NodeId node;                 // sg and sr only
+  crypto::PublicKey key{};
+  DomainTime not_before, not_after;
+  Bytes der;
+};
+
+// Parses one DER certificate and its SPIFFE URI. The root has no URI: role "root".
+Result<Certificate> parse_certificate(ByteView der);
+// True if `certificate` is signed by `issuer`'s key.
+bool issued_by(const Certificate& certificate, const Certificate& issuer);
+std::string to_pem(ByteView der);
+Result<Bytes> from_pem(std::string_view pem);
+
+// What spad puts into a certificate it issues. `serial` is unique per root.
+struct CertificateRequest {
+  std::string domain, role, name;
+  NodeId node;
+  crypto::PublicKey key{};
+  std::uint64_t serial = 0;
+  DomainTime not_before, not_after;
+};
+Result<Bytes> issue_certificate(const CertificateRequest& request, const crypto::SigningKey& root,
+                                const Certificate& root_certificate);
+// A new self-signed root.
+Result<Bytes> issue_root(std::string_view domain, const crypto::SigningKey& key,
+                         DomainTime not_before, DomainTime not_after);
+// PKCS#8 PEM of an Ed25519 private key, for TLS libraries, and back.
+std::string private_key_pem(const crypto::SigningKey& key);
+Result<crypto::SigningKey> parse_private_key_pem(std::string_view pem);
+
+}  // namespace dmsc::trust

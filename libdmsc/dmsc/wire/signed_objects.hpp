@@ -1,0 +1,100 @@
+// Objects signed by an SPA issuer or the root: authority, grant, revocation, domain parameters.
+// Layout of all: { kind 8, version 8, domain id 64, issuer 32, serial 64, issued_at 64, fields...,
+// Ed25519 signature 512 }. protobuf and LSAs carry them as opaque bytes.
+#pragma once
+#include <vector>
+
+#include "dmsc/core/bytes.hpp"
+#include "dmsc/core/result.hpp"
+#include "dmsc/core/time.hpp"
+#include "dmsc/crypto/keys.hpp"
+#include "dmsc/name/name.hpp"
+
+namespace dmsc::wire {
+
+enum class ObjectKind : std::uint8_t {
+  authority = 1,
+  grant = 2,
+  revocation = 3,
+  domain_parameters = 4,
+};
+
+struct ObjectHeader {
+  DomainId domain;
+  std::uint32_t issuer = 0;  // 0 = root
+  std::uint64_t serial = 0;  // per issuer and kind, rising
+  DomainTime issued_at;
+  friend bool operator==(const ObjectHeader&, const ObjectHeader&) = default;
+};
+
+// The SPA issuers the root trusts now. Signed by the root key.
+struct Authority {
+  ObjectHeader header;
+  struct Issuer {
+    std::uint32_t id = 0;  // >= 1
+    std::string name;
+    crypto::PublicKey key{};
+    DomainTime not_after;
+    friend bool operator==(const Issuer&, const Issuer&) = default;
+  };
+  std::vector<Issuer> issuers;
+  friend bool operator==(const Authority&, const Authority&) = default;
+};
+
+// "This identity, at this gateway, may announce this subtree" (DESIGN section 8).
+struct Grant {
+  ObjectHeader header;
+  NodeId node;                   // the gateway
+  std::string identity;          // the pod's identity
+  Name subtree;
+  std::uint8_t depth = 0;        // components allowed below subtree: 0 = the name itself only
+  bool covering = false;         // prefixes under it may be announced as covering
+  std::vector<Name> pools;       // pools its instances may join
+  DomainTime valid_until;
+  std::uint32_t grace = 0;       // seconds it is still accepted after valid_until
+  friend bool operator==(const Grant&, const Grant&) = default;
+};
+
+// The newest list of one issuer replaces its older ones.
+struct Revocation {
+  ObjectHeader header;
+  struct GrantRef {
+    std::uint32_t issuer = 0;
+    std::uint64_t serial = 0;
+    friend auto operator<=>(const GrantRef&, const GrantRef&) = default;
+  };
+  std::vector<GrantRef> grants;
+  struct NodeRef {
+    NodeId node;
+    crypto::PublicKey key{};  // LSAs of this node under this key are dropped
+    friend auto operator<=>(const NodeRef&, const NodeRef&) = default;
+  };
+  std::vector<NodeRef> nodes;
+  friend bool operator==(const Revocation&, const Revocation&) = default;
+};
+
+// Limits every node applies alike. Signed by the root.
+struct DomainParameters {
+  ObjectHeader header;
+  std::uint32_t max_prefixes_per_node = 100000;
+  std::uint32_t max_instances_per_prefix = 64;
+  std::uint32_t max_adjacencies_per_node = 1024;
+  std::uint32_t max_lsa_lifetime = 86400;  // seconds
+  friend bool operator==(const DomainParameters&, const DomainParameters&) = default;
+};
+
+Bytes sign(const Authority& object, const crypto::SigningKey& key);
+Bytes sign(const Grant& object, const crypto::SigningKey& key);
+Bytes sign(const Revocation& object, const crypto::SigningKey& key);
+Bytes sign(const DomainParameters& object, const crypto::SigningKey& key);
+
+// Structure only; check the signature with verify_object.
+Result<ObjectKind> object_kind(ByteView signed_object);
+Result<Authority> decode_authority(ByteView signed_object);
+Result<Grant> decode_grant(ByteView signed_object);
+Result<Revocation> decode_revocation(ByteView signed_object);
+Result<DomainParameters> decode_domain_parameters(ByteView signed_object);
+// True if the signature at the object's end is valid under `key`.
+bool verify_object(ByteView signed_object, const crypto::PublicKey& key);
+
+}  // namespace dmsc::wire
