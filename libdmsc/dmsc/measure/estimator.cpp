@@ -1,0 +1,58 @@
+#include "dmsc/measure/estimator.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dmsc::measure {
+
+Duration round_trip(const StampSample& s) {
+  std::int64_t whole = s.received - s.sent, held = s.peer_sent - s.peer_received;
+  // A peer that claims to have held the probe longer than it was away lies or was restarted.
+  if (held < 0 || held > whole) held = 0;
+  return Duration(std::max<std::int64_t>(whole - held, 0));
+}
+
+void DelayEstimator::add(Duration sample) {
+  if (samples_++ == 0) {
+    mean_ = floor_ = last_ = sample;
+    return;
+  }
+  jitter_ += (std::max(sample - last_, last_ - sample) - jitter_) / 16;
+  mean_ += (sample - mean_) / 8;
+  floor_ = std::min(sample, floor_ + (mean_ - floor_) / 256);
+  last_ = sample;
+}
+
+void LossWindow::add(bool lost) {
+  if (filled_ == kSize) {
+    count_ -= lost_[next_] ? 1 : 0;
+  } else {
+    ++filled_;
+  }
+  lost_[next_] = lost;
+  count_ += lost ? 1 : 0;
+  next_ = (next_ + 1) % kSize;
+}
+
+std::optional<std::uint32_t> LossWindow::ppm() const {
+  if (filled_ < kEnough) return std::nullopt;
+  return static_cast<std::uint32_t>(count_ * 1'000'000 / filled_);
+}
+
+void RateMeter::sample(Time now, std::uint64_t total_bytes) {
+  if (!last_ || total_bytes < bytes_) {
+    last_ = now;
+    bytes_ = total_bytes;
+    rate_ = 0;
+    return;
+  }
+  double elapsed = std::chrono::duration<double>(now - *last_).count();
+  if (elapsed <= 0) return;
+  double current = static_cast<double>(total_bytes - bytes_) * 8 / elapsed;
+  double weight = 1 - std::exp(-elapsed);  // time constant of one second
+  rate_ += (current - rate_) * weight;
+  last_ = now;
+  bytes_ = total_bytes;
+}
+
+}  // namespace dmsc::measure

@@ -1,0 +1,60 @@
+// Estimators of delay, jitter, loss and rate. Plain values, owned by whoever measures; one thread.
+#pragma once
+#include <bitset>
+#include <cstdint>
+#include <optional>
+
+#include "dmsc/core/time.hpp"
+
+namespace dmsc::measure {
+
+// The four timestamps of one probe exchange (RFC 8762): sent and received by each side's own clock.
+struct StampSample {
+  std::int64_t sent = 0, peer_received = 0, peer_sent = 0, received = 0;  // nanoseconds
+};
+// Round trip without the time the peer held the probe; never negative.
+Duration round_trip(const StampSample& sample);
+
+// Smoothed delay (gain 1/8, RFC 6298) and jitter (mean absolute difference of successive samples,
+// gain 1/16, RFC 3550).
+class DelayEstimator {
+ public:
+  void add(Duration sample);
+  bool known() const { return samples_ > 0; }
+  Duration mean() const { return mean_; }
+  Duration jitter() const { return jitter_; }
+  // Smallest sample seen lately: forgets by 1/256 per sample towards the mean.
+  Duration floor() const { return floor_; }
+  std::uint64_t samples() const { return samples_; }
+
+ private:
+  Duration mean_{}, jitter_{}, floor_{}, last_{};
+  std::uint64_t samples_ = 0;
+};
+
+// Share of the last 256 probes that got no answer. Fewer than `kEnough` outcomes are "unknown".
+class LossWindow {
+ public:
+  static constexpr std::size_t kSize = 256, kEnough = 8;
+  void add(bool lost);
+  std::optional<std::uint32_t> ppm() const;
+
+ private:
+  std::bitset<kSize> lost_;
+  std::size_t next_ = 0, filled_ = 0, count_ = 0;
+};
+
+// Bits per second from a byte counter that only rises, smoothed over about a second.
+class RateMeter {
+ public:
+  // Call at most every few milliseconds; a counter that went back restarts the meter.
+  void sample(Time now, std::uint64_t total_bytes);
+  double bits_per_second() const { return rate_; }
+
+ private:
+  std::optional<Time> last_;
+  std::uint64_t bytes_ = 0;
+  double rate_ = 0;
+};
+
+}  // namespace dmsc::measure
