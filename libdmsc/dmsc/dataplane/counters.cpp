@@ -1,0 +1,42 @@
+#include "dmsc/dataplane/counters.hpp"
+
+namespace dmsc::dataplane {
+
+CounterValues& CounterValues::operator+=(const CounterValues& o) {
+  packets_in += o.packets_in;
+  bytes_in += o.bytes_in;
+  packets_out += o.packets_out;
+  bytes_out += o.bytes_out;
+  originated += o.originated;
+  forwarded += o.forwarded;
+  delivered += o.delivered;
+  by_name += o.by_name;
+  by_label += o.by_label;
+  repaired += o.repaired;
+  probes_answered += o.probes_answered;
+  errors_sent += o.errors_sent;
+  errors_suppressed += o.errors_suppressed;
+  for (std::size_t i = 0; i < kDropReasons; ++i) drops[i] += o.drops[i];
+  return *this;
+}
+
+CounterValues WorkerCounters::read() const {
+  CounterValues out;
+  out.packets_in = packets_in.get();
+  out.bytes_in = bytes_in.get();
+  out.packets_out = packets_out.get();
+  out.bytes_out = bytes_out.get();
+  out.originated = originated.get();
+  out.forwarded = forwarded.get();
+  out.delivered = delivered.get();
+  out.by_name = by_name.get();
+  out.by_label = by_label.get();
+  out.repaired = repaired.get();
+  out.probes_answered = probes_answered.get();
+  out.errors_sent = errors_sent.get();
+  out.errors_suppressed = errors_suppressed.get();
+  for (std::size_t i = 0; i < kDropReasons; ++i) out.drops[i] = drops[i].get();
+  return out;
+}
+
+}  // namespace dmsc::dataplane

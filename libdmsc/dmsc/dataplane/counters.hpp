@@ -1,0 +1,53 @@
+// Counters of the data plane: written by one worker, read by anybody without a lock. They only rise.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "dmsc/forwarding/decision.hpp"
+
+namespace dmsc::dataplane {
+
+// A plain number another thread may read while its one owner adds to it.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(forwarding::DropReason::count_);
+
+// Values at one instant; what WorkerCounters is summed into.
+struct CounterValues {
+  std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
+  std::uint64_t originated = 0, forwarded = 0, delivered = 0;
+  std::uint64_t by_name = 0, by_label = 0, repaired = 0;  // how forwarded packets were decided
+  std::uint64_t probes_answered = 0, errors_sent = 0, errors_suppressed = 0;
+  std::array<std::uint64_t, kDropReasons> drops{};
+  CounterValues& operator+=(const CounterValues& o);
+};
+
+struct WorkerCounters {
+  Counter packets_in, bytes_in, packets_out, bytes_out;
+  Counter originated, forwarded, delivered;
+  Counter by_name, by_label, repaired;
+  Counter probes_answered, errors_sent, errors_suppressed;
+  std::array<Counter, kDropReasons> drops;
+  void drop(forwarding::DropReason reason) { drops[static_cast<std::size_t>(reason)].add(); }
+  CounterValues read() const;
+};
+
+// Traffic of one link as one worker saw it: for the measured use of the link's bandwidth.
+struct LinkCounters {
+  Counter packets_in, bytes_in, packets_out, bytes_out;
+};
+struct LinkCounterValues {
+  std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
+};
+
+}  // namespace dmsc::dataplane

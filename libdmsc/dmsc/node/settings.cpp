@@ -1,0 +1,15 @@
+#include "dmsc/node/settings.hpp"
+
+#include <tuple>
+
+namespace dmsc::node {
+
+bool operator==(const LinkSettings& a, const LinkSettings& b) {
+  auto fields = [](const LinkSettings& l) {
+    return std::tie(l.name, l.peer, l.interface, l.local, l.local_port, l.remote, l.remote_port,
+                    l.metric, l.capacity_bps, l.liveness.interval, l.liveness.multiplier, l.mtu);
+  };
+  return fields(a) == fields(b);
+}
+
+}  // namespace dmsc::node
