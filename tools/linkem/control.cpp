@@ -36,9 +36,14 @@ sockaddr_un address_of(const std::string& path) {
 json show_way(const Link& link, int side, Nanoseconds now) {
   const Link::Way& way = link.ways[side];
   const Counters& c = way.direction.counters();
-  return {{"from", link.ports[side]->interface()}, {"settings", describe(way.direction.parameters())},
-          {"frames", c.frames}, {"bytes", c.bytes}, {"cut", c.cut}, {"lost", c.lost},
-          {"queue_full", c.queue_full}, {"waiting", way.waiting.size()},
+  return {{"from", link.ports[side]->interface()},
+          {"settings", describe(way.direction.parameters())},
+          {"frames", c.frames},
+          {"bytes", c.bytes},
+          {"cut", c.cut},
+          {"lost", c.lost},
+          {"queue_full", c.queue_full},
+          {"waiting", way.waiting.size()},
           {"backlog_bytes", way.direction.backlog(now)},
           {"send_failed", link.ports[1 - side]->counters().send_failed}};
 }
@@ -59,9 +64,12 @@ json change(Emulator& emulator, const std::vector<std::string>& words) {
   Link* link = emulator.find(words[1]);
   if (link == nullptr) return error("no link '" + words[1] + "'");
   std::vector<int> sides;
-  if (words[2] == "both") sides = {0, 1};
-  else if (words[2] == "0" || words[2] == "1") sides = {words[2] == "1"};
-  else return error("way '" + words[2] + "' is not both, 0 or 1");
+  if (words[2] == "both")
+    sides = {0, 1};
+  else if (words[2] == "0" || words[2] == "1")
+    sides = {words[2] == "1"};
+  else
+    return error("way '" + words[2] + "' is not both, 0 or 1");
   std::vector<std::string> settings(words.begin() + 3, words.end());
   if (words[0] == "cut") settings = {"cut=on"};
   if (words[0] == "heal") settings = {"cut=off"};

@@ -133,7 +133,8 @@ void Emulator::run() {
   epoll_event events[64];
   while (running_) {
     const int count = epoll_wait(epoll_, events, 64, -1);
-    if (count < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "epoll_wait");
+    if (count < 0 && errno != EINTR)
+      throw std::system_error(errno, std::generic_category(), "epoll_wait");
     for (int i = 0; i < count; ++i) {
       // A copy: the handler may forget its own descriptor.
       const auto it = watched_.find(events[i].data.fd);

@@ -1,6 +1,7 @@
 #include "impairment.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace linkem {
 namespace {
@@ -10,8 +11,8 @@ constexpr double kNanosPerSecond = 1e9;
 }  // namespace
 
 Nanoseconds Direction::serialisation(std::uint64_t bytes) const {
-  const double nanos = static_cast<double>(bytes) * 8 * kNanosPerSecond /
-                       static_cast<double>(parameters_.rate_bps);
+  const double nanos =
+      static_cast<double>(bytes) * 8 * kNanosPerSecond / static_cast<double>(parameters_.rate_bps);
   return Nanoseconds{static_cast<std::int64_t>(nanos)};
 }
 
@@ -21,7 +22,8 @@ std::uint64_t Direction::backlog(Nanoseconds now) const {
   const Nanoseconds start = virtual_clock_ - serialisation(parameters_.burst_bytes);
   if (start <= now) return 0;
   const double seconds = static_cast<double>((start - now).count()) / kNanosPerSecond;
-  return static_cast<std::uint64_t>(seconds * static_cast<double>(parameters_.rate_bps) / 8);
+  return static_cast<std::uint64_t>(
+      std::llround(seconds * static_cast<double>(parameters_.rate_bps) / 8));
 }
 
 Direction::Decision Direction::admit(Nanoseconds now, std::uint64_t bytes, Random& random) {

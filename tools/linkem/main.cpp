@@ -1,5 +1,5 @@
-// linkem: a layer-2 link emulator. It carries frames between pairs of interfaces and gives each link
-// delay, jitter, loss, rate and cuts, changeable while it runs. See tools/linkem/README.md.
+// linkem: a layer-2 link emulator. It carries frames between pairs of interfaces and gives each
+// link delay, jitter, loss, rate and cuts, changeable while it runs. See tools/linkem/README.md.
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -71,10 +71,10 @@ int request(const std::string& control, const std::string& line) {
     std::printf("%s\n", link["name"].get<std::string>().c_str());
     for (const auto& way : link["ways"]) {
       std::printf("  from %-15s %s\n    frames %lu  bytes %lu  lost %lu  cut %lu  queue full %lu\n",
-                  way["from"].get<std::string>().c_str(), way["settings"].get<std::string>().c_str(),
-                  way["frames"].get<unsigned long>(), way["bytes"].get<unsigned long>(),
-                  way["lost"].get<unsigned long>(), way["cut"].get<unsigned long>(),
-                  way["queue_full"].get<unsigned long>());
+                  way["from"].get<std::string>().c_str(),
+                  way["settings"].get<std::string>().c_str(), way["frames"].get<unsigned long>(),
+                  way["bytes"].get<unsigned long>(), way["lost"].get<unsigned long>(),
+                  way["cut"].get<unsigned long>(), way["queue_full"].get<unsigned long>());
     }
   }
   return 0;
@@ -89,7 +89,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> links, settings;
   std::uint64_t seed = std::random_device{}();
   auto* run_command = app.add_subcommand("run", "carry frames until SIGTERM");
-  run_command->add_option("--link", links, "NAME=IF0,IF1[,key=value...]; may be given again")->required();
+  run_command->add_option("--link", links, "NAME=IF0,IF1[,key=value...]; may be given again")
+      ->required();
   run_command->add_option("--seed", seed, "of loss and jitter; random unless given");
   auto* show_command = app.add_subcommand("show", "the links, their settings and counters");
   auto* set_command = app.add_subcommand("set", "change a link");
@@ -102,9 +103,11 @@ int main(int argc, char** argv) {
     command->add_option("link", link, "name of the link")->required();
     command->add_option("--way", way, "both, 0 (from the first interface) or 1 (from the second)");
   }
-  set_command->add_option("settings", settings,
-                          "delay=20ms jitter=2ms loss=1% rate=10Mbit/s queue=64kB burst=3kB "
-                          "reorder=on|off cut=on|off")->required();
+  set_command
+      ->add_option("settings", settings,
+                   "delay=20ms jitter=2ms loss=1% rate=10Mbit/s queue=64kB burst=3kB "
+                   "reorder=on|off cut=on|off")
+      ->required();
   try {
     app.parse(argc, argv);
     if (run_command->parsed()) return run(control, links, seed);

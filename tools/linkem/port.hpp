@@ -23,8 +23,8 @@ class Port {
   int fd() const { return fd_; }
   const std::string& interface() const { return interface_; }
   const PortCounters& counters() const { return counters_; }
-  // Receives up to one batch without waiting and hands every frame to `take`, valid during the call.
-  // Returns the number of frames; fewer than kBatch means that the socket is empty.
+  // Receives up to one batch without waiting and hands every frame to `take`, valid during the
+  // call. Returns the number of frames; fewer than kBatch means that the socket is empty.
   template <class Take>
   int receive(Take&& take) {
     const int count = fill();

@@ -20,7 +20,7 @@ constexpr std::array kSizes{Unit{"B", 1}, Unit{"kB", 1e3}, Unit{"MB", 1e6}, Unit
                             Unit{"MiB", 1024 * 1024}};
 constexpr std::array kShares{Unit{"%", 0.01}};
 
-constexpr double kMostNanos = 60e9;    // a minute in flight is the most a link holds
+constexpr double kMostNanos = 60e9;  // a minute in flight is the most a link holds
 constexpr double kMostRate = 1e12;
 constexpr double kMostBytes = 1e9;
 
@@ -43,14 +43,16 @@ std::string bad(std::string_view key, std::string_view value, std::string_view w
 
 std::string set_time(std::string_view key, std::string_view value, Nanoseconds& out) {
   const auto nanos = quantity(value, kTimes);
-  if (!nanos || *nanos > kMostNanos) return bad(key, value, "a time up to 60s with its unit: ns, us, ms, s");
+  if (!nanos || *nanos > kMostNanos)
+    return bad(key, value, "a time up to 60s with its unit: ns, us, ms, s");
   out = Nanoseconds{static_cast<std::int64_t>(*nanos)};
   return {};
 }
 
 std::string set_bytes(std::string_view key, std::string_view value, std::uint64_t& out) {
   const auto bytes = quantity(value, kSizes);
-  if (!bytes || *bytes > kMostBytes) return bad(key, value, "a size up to 1000MB with its unit: B, kB, MB, KiB, MiB");
+  if (!bytes || *bytes > kMostBytes)
+    return bad(key, value, "a size up to 1000MB with its unit: B, kB, MB, KiB, MiB");
   out = static_cast<std::uint64_t>(*bytes);
   return {};
 }
@@ -59,7 +61,8 @@ std::string set_rate(std::string_view value, std::uint64_t& out) {
   if (value == "unlimited") return out = 0, std::string{};
   const auto rate = quantity(value, kRates);
   if (!rate || *rate < 1 || *rate > kMostRate) {
-    return bad("rate", value, "a rate with its unit (bit/s, kbit/s, Mbit/s, Gbit/s) or 'unlimited'");
+    return bad("rate", value,
+               "a rate with its unit (bit/s, kbit/s, Mbit/s, Gbit/s) or 'unlimited'");
   }
   out = static_cast<std::uint64_t>(*rate);
   return {};

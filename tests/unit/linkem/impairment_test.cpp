@@ -143,9 +143,9 @@ TEST_CASE("linkem: a change of rate keeps the backlog in bytes") {
 
 TEST_CASE("linkem: settings are strict and describe() gives them back") {
   Parameters p;
-  for (const char* wrong : {"delay=20", "delay=-1ms", "delay=1h", "delay=61s", "loss=101%", "loss=0.1",
-                            "rate=10", "rate=0bit/s", "rate=nan", "queue=1", "reorder=yes", "cut",
-                            "speed=1ms", "=1ms", "delay=", "delay=1ms "}) {
+  for (const char* wrong : {"delay=20", "delay=-1ms", "delay=1h", "delay=61s", "loss=101%",
+                            "loss=0.1", "rate=10", "rate=0bit/s", "rate=nan", "queue=1",
+                            "reorder=yes", "cut", "speed=1ms", "=1ms", "delay=", "delay=1ms "}) {
     INFO(wrong);
     CHECK(apply_setting(wrong, p) != "");
   }
