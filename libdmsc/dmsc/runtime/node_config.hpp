@@ -1,0 +1,77 @@
+// The configuration sections that several daemons share (docs/operations.md, "Configuration").
+// Daemons read these with the functions below and their own sections with ConfigNode.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dmsc/linkstate/engine.hpp"
+#include "dmsc/runtime/config.hpp"
+#include "dmsc/runtime/log.hpp"
+
+namespace dmsc::runtime {
+
+inline constexpr std::uint16_t kControlPort = 7401;  // UDP, link-state PDUs
+inline constexpr std::uint16_t kDataPort = 7402;     // UDP, worker 0; worker n has kDataPort + n
+inline constexpr std::uint16_t kSpaPort = 7410;      // gRPC
+inline constexpr std::uint16_t kScscPort = 7420;     // gRPC
+
+struct NodeSection {  // node:
+  std::string name;   // as in the certificate; 1-63 of a-z 0-9 -
+  std::string state_dir;
+  std::string run_dir;
+  friend bool operator==(const NodeSection&, const NodeSection&) = default;
+};
+
+struct EnrolSection {  // enrol:
+  std::vector<Endpoint> spa;
+  std::string token_file;  // empty = an identity must already be in state_dir
+  friend bool operator==(const EnrolSection&, const EnrolSection&) = default;
+};
+
+struct LinkSection {                 // links[]: a point-to-point UDP neighbour
+  std::string name;                  // unique on this node
+  std::string peer;                  // node expected there; empty = any of the domain
+  std::string interface;             // empty = whatever the route to the remote uses
+  Endpoint local;                    // numeric
+  Endpoint remote;                   // numeric or DNS name
+  std::uint32_t metric = 10;         // 0 = auto, from measured delay
+  std::uint64_t bandwidth_bps = 0;   // capacity; 0 = unknown
+  std::optional<std::uint16_t> mtu;  // of control and data datagrams; none = the interface's
+  linkstate::Liveness liveness;
+};
+// Same link in every respect that a reload can only change by closing and opening it.
+bool same_endpoints(const LinkSection& a, const LinkSection& b);
+
+enum class PayloadSecurity { none };
+
+struct DataplaneSection {  // dataplane:
+  unsigned workers = 1;
+  PayloadSecurity security = PayloadSecurity::none;
+};
+
+struct LogSection {  // log:
+  log::Level level = log::Level::info;
+};
+
+// Everything a router node (srd, sgd) has in common.
+struct RouterConfig {
+  NodeSection node;
+  EnrolSection enrol;
+  std::vector<LinkSection> links;
+  DataplaneSection dataplane;
+  std::vector<Endpoint> spa;  // overrides enrolment's answer
+  std::vector<Endpoint> scsc;
+  LogSection log;
+};
+
+// Each takes the root of the document and reads its own section; errors go to the document.
+// `daemon` gives the default directories, /var/lib/dmsc/DAEMON and /run/dmsc/DAEMON.
+NodeSection read_node_section(const ConfigNode& root, std::string_view daemon);
+EnrolSection read_enrol_section(const ConfigNode& root);
+std::vector<LinkSection> read_links_section(const ConfigNode& root);
+DataplaneSection read_dataplane_section(const ConfigNode& root);
+LogSection read_log_section(const ConfigNode& root);
+RouterConfig read_router_config(const ConfigNode& root, std::string_view daemon);
+
+}  // namespace dmsc::runtime
