@@ -60,6 +60,8 @@ struct LsaVersion {
 inline constexpr std::size_t kLsaHeaderBytes = 32;
 inline constexpr std::size_t kLsaSignatureBytes = 64;
 inline constexpr std::size_t kMaxLsaBodyBytes = 1100;  // so that one LSA fits any control datagram
+inline constexpr std::uint16_t kMaxLsaFragments = 4096;  // per origin and type; a higher one is malformed
+inline constexpr std::uint16_t kLsaFlagPurge = 1;
 
 // One LSA exactly as it travels. Immutable and shared once made.
 struct Lsa {
@@ -76,7 +78,8 @@ struct Lsa {
 };
 using LsaPtr = std::shared_ptr<const Lsa>;
 
-// Checks lengths and structure, not the signature. `raw` must hold exactly one LSA.
+// Checks lengths and structure (origin, fragment, lifetime, the chain of TLVs), not the signature and
+// not what a TLV holds. `raw` must hold exactly one LSA.
 Result<LsaPtr> decode_lsa(ByteView raw);
 // The length of the LSA at the front of `data`, from its header; error if it does not fit.
 Result<std::size_t> lsa_length(ByteView data);
@@ -129,7 +132,8 @@ struct PrefixInstance {
 };
 
 // A prefix at one gateway. A pool is listed as an entry under the pool's own name with the
-// instances that joined it.
+// instances that joined it. Entries of one origin with the same name (in one fragment or several) are
+// one prefix: their instances are united.
 struct PrefixEntry {
   Name name;
   bool covering = false;              // also serves names below it

@@ -1,0 +1,186 @@
+// Control PDU framing and the small bodies; updates, acknowledgements and digests are in
+// pdu_flooding.cpp.
+#include "dmsc/wire/pdu.hpp"
+
+#include "dmsc/wire/tlv.hpp"
+
+namespace dmsc::wire {
+
+const char* to_string(PduType type) {
+  switch (type) {
+    case PduType::hello: return "hello";
+    case PduType::keepalive: return "keepalive";
+    case PduType::update: return "update";
+    case PduType::ack: return "ack";
+    case PduType::digest: return "digest";
+    case PduType::request: return "request";
+    case PduType::mtu_probe: return "mtu-probe";
+    case PduType::goodbye: return "goodbye";
+  }
+  return "unknown";
+}
+
+Result<std::uint16_t> pdu_key_id(ByteView datagram) {
+  if (datagram.size() < kPduOverhead) {
+    return make_error(Errc::truncated, "control PDU: ", std::to_string(datagram.size()),
+                      " bytes, at least ", std::to_string(kPduOverhead));
+  }
+  return static_cast<std::uint16_t>(datagram[4] << 8 | datagram[5]);
+}
+
+Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key) {
+  if (auto id = pdu_key_id(datagram); !id) return id.error();
+  ByteView covered = datagram.first(datagram.size() - kPduTrailerBytes);
+  if (!crypto::equal(crypto::hmac_sha256(key, covered), datagram.last(kPduTrailerBytes))) {
+    return make_error(Errc::unauthenticated, "control PDU: its HMAC is wrong");
+  }
+  ByteReader r(covered);
+  std::uint8_t version = r.u8(), type = r.u8();
+  std::uint16_t length = r.u16();
+  OpenedPdu pdu;
+  pdu.header.type = static_cast<PduType>(type);
+  pdu.header.key_id = r.u16();
+  r.u16();  // reserved, ignored on receipt
+  pdu.header.sender = NodeId{r.u32()};
+  pdu.header.link = r.u32();
+  pdu.header.session = SessionId{r.u64()};
+  pdu.header.counter = r.u64();
+  pdu.body = r.rest();
+  if (version != kControlVersion) {
+    return make_error(Errc::unsupported, "control PDU: version ", std::to_string(version));
+  }
+  if (length != datagram.size()) {
+    return make_error(Errc::invalid, "control PDU: length field ", std::to_string(length),
+                      " in a datagram of ", std::to_string(datagram.size()));
+  }
+  if (type < 1 || type > 8) {
+    return make_error(Errc::unsupported, "control PDU: type ", std::to_string(type));
+  }
+  return pdu;
+}
+
+Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::Key32& key) {
+  ByteWriter w;
+  w.u8(kControlVersion).u8(static_cast<std::uint8_t>(header.type)).u16(body.size() + kPduOverhead);
+  w.u16(header.key_id).u16(0).u32(header.sender.value).u32(header.link);
+  w.u64(header.session.value).u64(header.counter).bytes(body);
+  w.bytes(crypto::hmac_sha256(key, w.view()));
+  return w.take();
+}
+
+namespace {
+
+Error cut_short(std::string_view what) {
+  return make_error(Errc::truncated, what, ": the body ends too early");
+}
+
+Error trailing(std::string_view what, const ByteReader& r) {
+  return make_error(Errc::invalid, what, ": ", std::to_string(r.left()), " bytes too many");
+}
+
+}  // namespace
+
+Bytes encode(const Hello& h) {
+  ByteWriter w;
+  w.u64(h.domain.value).u64(h.nonce).u64(h.echo_session.value).u64(h.echo_nonce);
+  w.u8(static_cast<std::uint8_t>(h.state)).u8(h.flags).u8(h.multiplier).u8(h.worker_ports.size());
+  w.u32(h.interval_us).u16(h.window).u16(h.data_mtu).u32(h.pending).u32(h.lsa_count);
+  w.u128(h.digest).text8(h.name);
+  for (std::uint16_t port : h.worker_ports) w.u16(port);
+  return w.take();
+}
+
+Result<Hello> decode_hello(ByteView body) {
+  ByteReader r(body);
+  Hello h;
+  h.domain = DomainId{r.u64()};
+  h.nonce = r.u64();
+  h.echo_session = SessionId{r.u64()};
+  h.echo_nonce = r.u64();
+  std::uint8_t state = r.u8();
+  h.flags = r.u8();
+  h.multiplier = r.u8();
+  std::uint8_t ports = r.u8();
+  h.interval_us = r.u32();
+  h.window = r.u16();
+  h.data_mtu = r.u16();
+  h.pending = r.u32();
+  h.lsa_count = r.u32();
+  h.digest = r.u128();
+  h.name = std::string(r.text8());
+  for (int i = 0; i < ports && r.ok(); ++i) h.worker_ports.push_back(r.u16());
+  if (!r.ok()) return cut_short("hello");
+  if (state > 3) return make_error(Errc::invalid, "hello: state ", std::to_string(state));
+  h.state = static_cast<HelloState>(state);
+  if (h.name.empty()) return make_error(Errc::invalid, "hello: the sender's name is empty");
+  if (h.multiplier == 0 || h.interval_us == 0) {
+    return make_error(Errc::invalid, "hello: liveness interval or multiplier is zero");
+  }
+  TlvReader extensions(r.rest());  // none is defined yet: a later version's are skipped
+  while (extensions.next()) {
+  }
+  if (!extensions.ok()) return with_context("hello", extensions.error());
+  return h;
+}
+
+Bytes encode(const Keepalive& k) {
+  ByteWriter w;
+  w.u8(k.flags).u8(0).u16(0).u32(k.sequence).u64(k.sent).u64(k.echo_sent).u64(k.echo_received);
+  return w.take();
+}
+
+Result<Keepalive> decode_keepalive(ByteView body) {
+  ByteReader r(body);
+  Keepalive k;
+  k.flags = r.u8();
+  r.u8();
+  r.u16();
+  k.sequence = r.u32();
+  k.sent = r.u64();
+  k.echo_sent = r.u64();
+  k.echo_received = r.u64();
+  if (!r.ok()) return cut_short("keepalive");
+  if (!r.done()) return trailing("keepalive", r);
+  return k;
+}
+
+Bytes encode(const MtuProbe& probe) {
+  ByteWriter w;
+  w.u8(probe.reply ? 1 : 0).u8(0).u16(probe.size).u32(probe.id);
+  Bytes out = w.take();
+  if (!probe.reply && probe.size > out.size() + kPduOverhead) out.resize(probe.size - kPduOverhead);
+  return out;
+}
+
+Result<MtuProbe> decode_mtu_probe(ByteView body) {
+  ByteReader r(body);
+  MtuProbe probe;
+  std::uint8_t kind = r.u8();
+  r.u8();
+  probe.size = r.u16();
+  probe.id = r.u32();
+  if (!r.ok()) return cut_short("mtu-probe");
+  if (kind > 1) return make_error(Errc::invalid, "mtu-probe: kind ", std::to_string(kind));
+  probe.reply = kind == 1;
+  if (!probe.reply && body.size() + kPduOverhead != probe.size) {
+    return make_error(Errc::invalid, "mtu-probe: says ", std::to_string(probe.size), " bytes, has ",
+                      std::to_string(body.size() + kPduOverhead));
+  }
+  return probe;
+}
+
+Bytes encode(const Goodbye& goodbye) {
+  ByteWriter w;
+  w.text8(std::string_view(goodbye.reason).substr(0, 255));
+  return w.take();
+}
+
+Result<Goodbye> decode_goodbye(ByteView body) {
+  ByteReader r(body);
+  Goodbye goodbye{std::string(r.text8())};
+  if (!r.ok()) return cut_short("goodbye");
+  if (!r.done()) return trailing("goodbye", r);
+  return goodbye;
+}
+
+}  // namespace dmsc::wire
