@@ -13,11 +13,24 @@ struct Certificate {
   std::string domain, role, name;
   NodeId node;                 // sg and sr only
   crypto::PublicKey key{};
+  std::uint64_t serial = 0;    // unique per root; a later certificate of a node has a higher one
   DomainTime not_before, not_after;
   Bytes der;
 };
 
-// Parses one DER certificate and its SPIFFE URI. The root has no URI: role "root".
+// Roles a certificate may name, the root apart.
+bool is_role(std::string_view role);
+// sg and sr carry a node id, the others must not.
+bool is_node_role(std::string_view role);
+// A domain or node name: 1-63 bytes of letters, digits, '-' and, within, '.'; it becomes part of the
+// URI and of DNS names.
+Status check_host_name(std::string_view what, std::string_view name);
+
+// "spiffe://DOMAIN/ROLE/NAME[/NODEID]" of a certificate.
+std::string spiffe_uri(const Certificate& certificate);
+
+// Parses one DER certificate and its SPIFFE URI. The root has no URI but is a CA: role "root". The
+// signature is not checked (issued_by).
 Result<Certificate> parse_certificate(ByteView der);
 // True if `certificate` is signed by `issuer`'s key.
 bool issued_by(const Certificate& certificate, const Certificate& issuer);

@@ -1,6 +1,22 @@
 // Objects signed by an SPA issuer or the root: authority, grant, revocation, domain parameters.
-// Layout of all: { kind 8, version 8, domain id 64, issuer 32, serial 64, issued_at 64, fields...,
-// Ed25519 signature 512 }. protobuf and LSAs carry them as opaque bytes.
+// protobuf and LSAs carry them as opaque bytes. All integers are big-endian; text has an 8-bit
+// length in front. docs/protocol.md, "Signed objects", is the specification.
+//
+//  +---------------+---------------+-----------------------------------------------+
+//  |  kind (8)     |  version (8)  |  domain id (64) ...
+//  +---------------+---------------+-----------------------------------------------+
+//  |  issuer (32)  |  serial (64)  |  issued at, domain seconds (64)
+//  +---------------+---------------+-----------------------------------------------+
+//  |  fields of the kind
+//  +-------------------------------------------------------------------------------+
+//  |  Ed25519 signature by the issuer over all before (512)
+//  +-------------------------------------------------------------------------------+
+//
+//  authority          count 16, { issuer 32, not after 64, key 256, name text }
+//  grant              node 32, valid until 64, grace 32, depth 8, flags 8 (1 = covering),
+//                     identity text, subtree text, pools 8, { pool text }
+//  revocation         part 16, grants 16, { issuer 32, serial 64 }, nodes 16, { node 32, key 256 }
+//  domain parameters  prefixes 32, instances 32, adjacencies 32, LSA lifetime 32
 #pragma once
 #include <vector>
 
@@ -18,6 +34,15 @@ enum class ObjectKind : std::uint8_t {
   revocation = 3,
   domain_parameters = 4,
 };
+
+inline constexpr std::size_t kObjectHeaderBytes = 30;
+// An object rides in one TLV of an LSA body (wire/lsa.hpp, kMaxLsaBodyBytes): none is larger.
+inline constexpr std::size_t kMaxObjectBytes = 1096;
+inline constexpr std::size_t kMaxGrantPools = 16;
+// How much one object can name within kMaxObjectBytes whatever the names are.
+inline constexpr std::size_t kMaxRevokedGrantsPerPart = 40;
+inline constexpr std::size_t kMaxRevokedNodesPerPart = 14;
+inline constexpr std::size_t kMaxIssuers = 9;
 
 struct ObjectHeader {
   DomainId domain;
@@ -55,9 +80,11 @@ struct Grant {
   friend bool operator==(const Grant&, const Grant&) = default;
 };
 
-// The newest list of one issuer replaces its older ones.
+// The newest list of one (issuer, part) replaces its older ones. A list too long for one object is
+// cut into parts 0, 1, ...; an issuer never leaves out a part it once used but sends it empty.
 struct Revocation {
   ObjectHeader header;
+  std::uint16_t part = 0;        // also the fragment of the LSA that carries it
   struct GrantRef {
     std::uint32_t issuer = 0;
     std::uint64_t serial = 0;
@@ -88,8 +115,11 @@ Bytes sign(const Grant& object, const crypto::SigningKey& key);
 Bytes sign(const Revocation& object, const crypto::SigningKey& key);
 Bytes sign(const DomainParameters& object, const crypto::SigningKey& key);
 
-// Structure only; check the signature with verify_object.
+const char* to_string(ObjectKind kind);
+
+// Structure only; check the signature with verify_object. Errors name the field.
 Result<ObjectKind> object_kind(ByteView signed_object);
+Result<ObjectHeader> decode_object_header(ByteView signed_object);
 Result<Authority> decode_authority(ByteView signed_object);
 Result<Grant> decode_grant(ByteView signed_object);
 Result<Revocation> decode_revocation(ByteView signed_object);
