@@ -65,7 +65,7 @@ bool GrantBook::unhold(std::uint32_t holder, const Ref& ref) {
 bool GrantBook::expire(DomainTime now) {
   bool changed = false;
   for (std::size_t i = grants_.size(); i-- > 0;) {
-    if (accepted_until(grants_[i]) > now) continue;
+    if (accepted_until(grants_[i]) >= now) continue;
     auto holders = holders_.find(ref_of(grants_[i]));
     if (holders != holders_.end()) {
       for (std::uint32_t holder : holders->second) carried_.erase(holder);
