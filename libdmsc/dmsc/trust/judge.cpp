@@ -1,6 +1,7 @@
 // May this LSA be believed? Everything here depends on the LSA, on what was learnt, and on signed
 // times only, so that all nodes with the same knowledge judge alike.
 #include "dmsc/trust/trust_store.hpp"
+#include "dmsc/wire/spa_lsa.hpp"
 
 namespace dmsc::trust {
 
@@ -27,16 +28,6 @@ namespace {
 
 bool signed_by(const wire::Lsa& lsa, const crypto::PublicKey& key) {
   return crypto::verify(key, lsa.signed_bytes(), lsa.signature());
-}
-
-wire::LsaType type_of(wire::ObjectKind kind) {
-  switch (kind) {
-    case wire::ObjectKind::authority: return wire::LsaType::authority;
-    case wire::ObjectKind::grant: return wire::LsaType::grant;
-    case wire::ObjectKind::revocation: return wire::LsaType::revocation;
-    case wire::ObjectKind::domain_parameters: return wire::LsaType::domain_parameters;
-  }
-  return wire::LsaType::node;
 }
 
 }  // namespace
@@ -93,7 +84,7 @@ Verdict TrustStore::judge_node_lsa(const wire::Lsa& lsa, Reason& reason) const {
 }
 
 Verdict TrustStore::judge_object(ByteView object, Reason& reason) const {
-  Result<wire::ObjectHeader> header = wire::decode_object_header(object);
+  Result<wire::ObjectHeader> header = wire::decode_object(object);
   if (!header) return reason.invalid(header.error().message);
   if (header->domain != domain_) return reason.invalid("object of another domain");
   if (header->issuer == 0) {
@@ -122,30 +113,12 @@ Verdict TrustStore::judge_grant(const wire::Lsa& lsa, Reason& reason) const {
   return judge_object(*object, reason);
 }
 
-// The envelope and the object inside are signed by the same key; the version is {1, serial} and a
-// revocation's fragment is its part, so that any gateway injects the very same LSA.
+// The envelope follows from the object, so that any gateway injects the very same LSA; judging the
+// object is judging the LSA.
 Verdict TrustStore::judge_spa_lsa(const wire::Lsa& lsa, Reason& reason) const {
-  if (lsa.purge) return reason.invalid("SPA objects are never purged");
-  Result<Bytes> object = wire::decode_object_body(lsa.body());
+  Result<Bytes> object = wire::spa_lsa_object(lsa);
   if (!object) return reason.invalid(object.error().message);
-  Result<wire::ObjectHeader> header = wire::decode_object_header(*object);
-  if (!header) return reason.invalid(header.error().message);
-  wire::ObjectKind kind = static_cast<wire::ObjectKind>((*object)[0]);
-  if (issuer_origin(header->issuer) != lsa.key.origin || type_of(kind) != lsa.key.type ||
-      kind == wire::ObjectKind::grant || lsa.version != wire::LsaVersion{1, header->serial}) {
-    return reason.invalid("object does not match the LSA's key and version");
-  }
-  std::uint16_t fragment = 0;
-  if (kind == wire::ObjectKind::revocation) {
-    Result<wire::Revocation> revocation = wire::decode_revocation(*object);
-    if (!revocation) return reason.invalid(revocation.error().message);
-    fragment = revocation->part;
-  }
-  if (fragment != lsa.key.fragment) return reason.invalid("fragment is not the object's part");
-  Verdict inner = judge_object(*object, reason);
-  if (inner != Verdict::valid) return inner;
-  const crypto::PublicKey& key = header->issuer == 0 ? root_.key : issuer(header->issuer)->key;
-  return signed_by(lsa, key) ? Verdict::valid : reason.invalid("signature of the LSA");
+  return judge_object(*object, reason);
 }
 
 Result<bool> TrustStore::learn_object(ByteView object) {

@@ -253,6 +253,22 @@ Result<DomainParameters> decode_domain_parameters(ByteView object) {
   return f.end(std::move(p));
 }
 
+Result<ObjectHeader> decode_object(ByteView object) {
+  auto header = [](auto decoded) -> Result<ObjectHeader> {
+    if (!decoded) return decoded.error();
+    return decoded->header;
+  };
+  Result<ObjectKind> kind = object_kind(object);
+  if (!kind) return kind.error();
+  switch (*kind) {
+    case ObjectKind::authority: return header(decode_authority(object));
+    case ObjectKind::grant: return header(decode_grant(object));
+    case ObjectKind::revocation: return header(decode_revocation(object));
+    case ObjectKind::domain_parameters: return header(decode_domain_parameters(object));
+  }
+  return make_error(Errc::unsupported, "signed object of an unknown kind");
+}
+
 bool verify_object(ByteView object, const crypto::PublicKey& key) {
   if (object.size() < kObjectHeaderBytes + kSignatureBytes) return false;
   crypto::Signature signature;

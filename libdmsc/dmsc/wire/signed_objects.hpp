@@ -120,6 +120,8 @@ const char* to_string(ObjectKind kind);
 // Structure only; check the signature with verify_object. Errors name the field.
 Result<ObjectKind> object_kind(ByteView signed_object);
 Result<ObjectHeader> decode_object_header(ByteView signed_object);
+// The header of an object of any kind all of whose fields are in order.
+Result<ObjectHeader> decode_object(ByteView signed_object);
 Result<Authority> decode_authority(ByteView signed_object);
 Result<Grant> decode_grant(ByteView signed_object);
 Result<Revocation> decode_revocation(ByteView signed_object);

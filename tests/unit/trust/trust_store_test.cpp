@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "dmsc/wire/spa_lsa.hpp"
 #include "tests/unit/trust/domain.hpp"
 
 using namespace dmsc;
@@ -282,19 +283,22 @@ TEST_CASE("T13: a grant LSA forgotten or replaced takes its grant with it, unles
   CHECK(store.grants_of(NodeId{4}).size() == 1);
 }
 
-TEST_CASE("T14: an SPA object's LSA carries its serial as version and the issuer's signature") {
+TEST_CASE("T14: an SPA object's LSA is what follows from the object, and is judged by it") {
   Domain d;
   TrustStore store = d.store();
   Bytes object = sign(d.authority(7), d.root_key);
-  auto lsa = [&](wire::LsaVersion v, const crypto::SigningKey& key) {
-    return *wire::make_lsa({issuer_origin(0), wire::LsaType::authority, 0}, v, 1000, false,
-                           wire::encode_object_body(object), key);
-  };
-  CHECK(store.judge(*lsa({1, 7}, d.root_key)) == Verdict::valid);
-  CHECK(store.judge(*lsa({1, 8}, d.root_key)) == Verdict::invalid);
-  CHECK(store.judge(*lsa({2, 7}, d.root_key)) == Verdict::invalid);
-  CHECK(store.judge(*lsa({1, 7}, key_of(4))) == Verdict::invalid);
-  CHECK(store.learn(*lsa({1, 7}, d.root_key)));
+  wire::LsaPtr good = *wire::make_spa_lsa(object);
+  REQUIRE(store.judge(*good) == Verdict::valid);
+  for (std::size_t i = 0; i < good->raw.size(); ++i) {
+    Bytes bad = good->raw;
+    bad[i] ^= 1;
+    Result<wire::LsaPtr> lsa = wire::decode_lsa(bad);
+    if (lsa) CHECK(store.judge(**lsa) == Verdict::invalid);
+  }
+  CHECK(store.judge(**wire::make_spa_lsa(sign(d.authority(8), key_of(4)))) == Verdict::invalid);
+  CHECK(store.learn(*good));
+  CHECK(store.authority()->header.serial == 7);
+  CHECK_FALSE(store.forget(*good));
   CHECK(store.authority()->header.serial == 7);
   CHECK(store.judge(*d.lsa(4, wire::LsaType::authority, wire::encode_object_body(object),
                            key_of(4))) == Verdict::invalid);
