@@ -1,0 +1,46 @@
+"""The lab as pytest sees it. One lab per module, named after the module, removed at its end."""
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOPOLOGIES = Path(__file__).resolve().parent / "topologies"
+sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from dmsclab.lab import Lab  # noqa: E402
+from dmsclab.programs import build_dir  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lab needs root and the built programs: say so once instead of failing everywhere."""
+    reason = None
+    if os.geteuid() != 0:
+        reason = "needs root"
+    elif not (build_dir() / "tools" / "linkem").exists():
+        reason = f"nothing built in {build_dir()}"
+    for item in items if reason else []:
+        item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def lab_name(request: pytest.FixtureRequest) -> str:
+    """Distinct for every module and test run, so that runs may go side by side."""
+    return f"t{os.getpid()}-{request.module.__name__.removeprefix('test_').replace('_', '-')[:8]}"
+
+
+@pytest.fixture(scope="module")
+def line(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with Lab.up(TOPOLOGIES / "line.yaml", name=lab_name(request)) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def fig2(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The domain of Figure 2, up and converged."""
+    with Lab.up(ROOT / "config" / "fig2" / "lab.yaml", name=lab_name(request)) as lab:
+        yield lab
