@@ -1,0 +1,98 @@
+// DNS as the edge speaks it (RFC 1035, 2308, 3596, 6891, 8020): a strict parser of queries, a builder
+// of answers, and the zone that turns names into virtual addresses. Pure: no sockets.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+
+#include "dmsc/core/bytes.hpp"
+#include "dmsc/name/name.hpp"
+#include "sgd/edge_virtual.hpp"
+
+namespace dmsc::sgd::dns {
+
+enum class Rcode : std::uint8_t {
+  no_error = 0, format_error = 1, server_failure = 2, name_error = 3, not_implemented = 4,
+  refused = 5, bad_version = 16,
+};
+inline constexpr std::uint16_t kTypeA = 1, kTypeSoa = 6, kTypePtr = 12, kTypeAaaa = 28,
+                               kTypeOpt = 41, kTypeAny = 255, kClassIn = 1;
+inline constexpr std::uint16_t kUdpPayload = 1232;  // what we offer with EDNS
+
+struct Query {
+  std::uint16_t id = 0;
+  bool recursion_desired = false, checking_disabled = false;
+  // Dotted, in the query's own case, without the last dot; a '.' or '\' inside a label, and bytes
+  // outside 33-126, are escaped as \DDD, so that they never pass for a separator.
+  std::string name;
+  std::uint16_t type = 0, klass = 0;
+  Bytes question;              // as it came, for the answer
+  bool edns = false;
+  std::uint16_t udp_payload = 512;
+};
+// What to do with a datagram: answer `query`, answer with an error, or nothing (no header, or itself
+// an answer).
+struct Parsed {
+  bool drop = false;
+  Rcode rcode = Rcode::no_error;
+  std::uint8_t opcode = 0;
+  Query query;
+};
+Parsed parse_query(ByteView message);
+
+struct Answer {
+  Rcode rcode = Rcode::no_error;
+  bool authoritative = false;
+  std::optional<Ipv4> address;
+  std::string pointer;         // PTR
+  bool soa_answer = false;     // the question was for the SOA
+  bool soa_authority = false;  // negative answer: how long to remember it
+  std::uint32_t ttl = 0;
+};
+// At most 512 bytes for every answer we can give (names are bounded by 255).
+Bytes build_answer(const Query& query, const Answer& answer, std::string_view zone,
+                   bool recursion_available);
+// For parse errors: header alone (and the question if it was readable).
+Bytes build_error(const Parsed& parsed);
+// Text to wire labels; only for names we made ourselves or checked (labels 1-63 bytes).
+Bytes encode_name(std::string_view dotted);
+
+// Prefixes of the RIB for case-insensitive look-up.
+class Directory {
+ public:
+  void set(const Name& prefix, bool covering);
+  void remove(const Name& prefix);
+  // The canonical name a query stands for: exact, else below the longest covering prefix.
+  std::optional<Name> resolve(const Name& query) const;
+  // True if a known prefix lies below: an empty non-terminal, no NXDOMAIN (RFC 8020).
+  bool has_below(const Name& query) const;
+  std::size_t size() const { return prefixes_.size(); }
+
+ private:
+  struct Entry {
+    Name canonical;
+    bool covering = false;
+  };
+  std::map<std::string, Entry> prefixes_;  // by folded text
+};
+
+class Zone {
+ public:
+  // `addresses` and `directory` outlive it. `zone` in lower case without a last dot.
+  Zone(std::string zone, Ipv4Net range, std::uint32_t ttl, const Directory& directory,
+       VirtualAddresses& addresses);
+  // nullopt: not below the zone and no reverse name of the range: forward or refuse.
+  std::optional<Answer> answer(const Query& query, Time now);
+  const std::string& zone() const { return zone_; }
+
+ private:
+  Answer forward_lookup(const Query& query, Time now);
+  Answer reverse_lookup(const Query& query, Ipv4 address) const;
+  std::string zone_;
+  Ipv4Net range_;
+  std::uint32_t ttl_;
+  const Directory& directory_;
+  VirtualAddresses& addresses_;
+};
+
+}  // namespace dmsc::sgd::dns
