@@ -1,7 +1,7 @@
-// The FIB (DESIGN section 6): longest match by component over a keyed hash, a direct index by egress
-// node, explicit-path labels. One writer; any number of readers that never block: what they hold
-// stays valid until their next quiescent point, because retired memory goes to a Reclaimer (QSBR in
-// the data plane, immediate in the simulator).
+// The FIB (DESIGN section 6): longest match by component over a keyed hash, a direct index by
+// egress node, explicit-path labels. One writer; any number of readers that never block: what they
+// hold stays valid until their next quiescent point, because retired memory goes to a Reclaimer
+// (QSBR in the data plane, immediate in the simulator).
 #pragma once
 #include <functional>
 #include <memory>
@@ -10,27 +10,18 @@
 #include <vector>
 
 #include "dmsc/crypto/keys.hpp"
+#include "dmsc/forwarding/reclaimer.hpp"
 #include "dmsc/name/name.hpp"
 
 namespace dmsc::forwarding {
 
-// Frees memory once no reader can hold it.
-class Reclaimer {
- public:
-  virtual ~Reclaimer() = default;
-  virtual void retire(std::function<void()> free) = 0;
-};
-class ImmediateReclaimer : public Reclaimer {
- public:
-  void retire(std::function<void()> free) override { free(); }
-};
-
 struct NextHop {
-  std::uint32_t link = 0;   // own link id
+  std::uint32_t link = 0;  // own link id
   NodeId neighbour;
 };
 
-// How to reach one egress node. `alternate` is used when no next hop is alive.
+// How to reach one egress node. `alternate` is used when no next hop is alive. This node itself is
+// a route with distance 0 and no next hop.
 struct NodeRoute {
   std::vector<NextHop> next_hops;
   std::optional<NextHop> alternate;
@@ -40,21 +31,23 @@ struct NodeRoute {
 struct InstanceEntry {
   NodeId egress;
   InstanceId id;
-  std::uint32_t weight = 0;
+  std::uint32_t weight = 0;  // share of new flows; 0 = used only if no other can be
   std::uint32_t distance = 0;
+  bool draining = false;  // takes new flows only if nothing else is left
+  bool covering = true;   // announced as covering: also serves names below the prefix
 };
 
-// What a prefix points at. Immutable once published.
+// What a prefix points at. Immutable once published. `total_weight` is computed by set_prefix().
 struct InstanceGroup {
   Name prefix;
-  bool covering = false;
+  bool covering = false;  // some instance serves names below
   std::vector<InstanceEntry> instances;
   std::uint64_t total_weight = 0;
 };
 
 struct LabelEntry {
   PathLabel label;
-  NodeId egress;         // a packet with another egress makes the label void
+  NodeId egress;  // a packet with another egress makes the label void
   NextHop next_hop;
 };
 
@@ -64,7 +57,8 @@ class Fib {
   Fib(const crypto::Key16& key, Reclaimer& reclaimer);
   ~Fib();
 
-  // Writer side: one thread.
+  // Writer side: one thread. A set replaces what was there; an unknown key removed is no error.
+  // Node ids are 1 .. kMaxNodeId, others are ignored.
   void set_prefix(InstanceGroup group);
   void remove_prefix(const Name& prefix);
   void set_node(NodeId node, NodeRoute route);
@@ -75,16 +69,20 @@ class Fib {
   void set_link_alive(std::uint32_t link, bool alive);
 
   // Reader side: any thread between quiescent points; lock-free, no allocation.
-  // Longest match; respects covering. nullptr = no route.
+  // The longest prefix that serves `name`: the name itself, or a covering prefix above it (one that
+  // does not cover is passed over, as a host route is). nullptr = no route. Any bytes are allowed.
   const InstanceGroup* match(std::string_view name) const;
   const InstanceGroup* find(std::string_view prefix) const;  // exact
   const NodeRoute* node(NodeId node) const;
   const LabelEntry* label(PathLabel label) const;
   bool link_alive(std::uint32_t link) const;
+  // Brings what match() will read first towards the cache: call for a batch, then match() each.
+  void prefetch(std::string_view name) const;
 
   std::size_t prefix_count() const;
   std::size_t node_count() const;
-  // For show commands; writer thread only.
+  std::size_t label_count() const;
+  // For show commands; writer thread only. Sorted by prefix, node id, label.
   void for_each_prefix(const std::function<void(const InstanceGroup&)>& visit) const;
   void for_each_node(const std::function<void(NodeId, const NodeRoute&)>& visit) const;
   void for_each_label(const std::function<void(const LabelEntry&)>& visit) const;

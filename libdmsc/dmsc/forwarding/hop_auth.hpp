@@ -10,9 +10,10 @@ namespace dmsc::forwarding {
 crypto::Key16 derive_hop_key(const crypto::Key32& link_key, DomainId domain, NodeId sender,
                              NodeId receiver, SessionId sender_session, SessionId receiver_session);
 
-// Writes the hop block: key id, worker, counter, tag.
+// Writes the hop block: key id, worker, counter (48 bits), tag. The last change before sending.
 void seal_hop(wire::ServicePacket& packet, const crypto::Key16& key, std::uint8_t key_id,
               std::uint8_t worker, std::uint64_t counter);
+// True if the tag is good under `key`; constant-time comparison.
 bool check_hop(const wire::ServicePacket& packet, const crypto::Key16& key);
 
 // Sliding window of 1,024 counters. accept() is called only after the tag was found good.
@@ -21,7 +22,7 @@ class ReplayWindow {
   bool accept(std::uint64_t counter);
 
  private:
-  static constexpr std::size_t kWords = 16;
+  static constexpr std::size_t kSize = 1024, kWords = 32;
   std::uint64_t highest_ = 0;
   std::uint64_t bits_[kWords] = {};
   bool any_ = false;

@@ -9,9 +9,11 @@
 //  24  egress node 32
 //  28  ingress node 32
 //  32  hop block: key id 8 | worker 8 | counter 48 | tag 64
-//  48  TLVs {type 8, length 8, value}, padded with type 0 to a multiple of 4
+//  48  TLVs {type 8, length 8, value}, then 0-3 zero bytes up to a multiple of 4
 #pragma once
+#include <array>
 #include <optional>
+#include <vector>
 
 #include "dmsc/core/bytes.hpp"
 #include "dmsc/core/result.hpp"
@@ -28,24 +30,30 @@ enum class PacketKind : std::uint8_t {
   request = 1,
   response = 2,
   one_way = 3,
-  packet = 4,   // an L4 segment of an unmodified program
+  packet = 4,  // an L4 segment of an unmodified program
   error = 5,
-  probe = 6,    // answered by the egress gateway (or router) itself
-  trace = 7,    // every hop answers or records
+  probe = 6,  // answered by the egress gateway (or router) itself
+  trace = 7,  // every hop answers or records
 };
 
 // Flags. The first four may change in transit; the rest are set by the source.
 inline constexpr std::uint8_t kFlagCongestion = 0x01;
 inline constexpr std::uint8_t kFlagRepaired = 0x02;
 inline constexpr std::uint8_t kFlagLabelVoid = 0x04;
-inline constexpr std::uint8_t kFlagTrace = 0x08;     // each hop appends itself to the record TLV slot
+inline constexpr std::uint8_t kFlagTrace = 0x08;  // each hop appends itself to the record TLV slot
 inline constexpr std::uint8_t kFlagSealed = 0x10;
 inline constexpr std::uint8_t kFlagIdempotent = 0x20;
-inline constexpr std::uint8_t kFlagReply = 0x40;     // travels back: response, error, probe reply
+inline constexpr std::uint8_t kFlagReply = 0x40;  // travels back: response, error, probe reply
 inline constexpr std::uint8_t kFlagEstablished = 0x80;
 
 enum class PayloadProtocol : std::uint8_t {
-  none = 0, message = 1, tcp = 6, udp = 17, icmp = 58, handshake = 200, control = 201,
+  none = 0,
+  message = 1,
+  tcp = 6,
+  udp = 17,
+  icmp = 58,
+  handshake = 200,
+  control = 201,
 };
 
 // TLV types: odd = critical (unknown is an error), even = passed on unchanged.
@@ -59,17 +67,29 @@ enum class HeaderTlv : std::uint8_t {
   error = 7,            // code 16, then text
   deadline = 6,         // milliseconds left, 32
   timestamps = 8,       // up to four 64-bit nanosecond stamps
-  record = 10,          // room for n node ids of 32 bits: a hop fills the first zero slot (kFlagTrace)
-  trace_context = 12,   // W3C traceparent, 25 bytes binary
-  quote = 14,           // error packets: the first bytes of the offending header
-  ack = 16,             // message segments received: see docs/protocol.md
-  ports = 18,           // source port 16, destination (service) port 16 of an L4 segment
+  record = 10,  // room for n node ids of 32 bits: a hop fills the first zero slot (kFlagTrace)
+  trace_context = 12,  // W3C traceparent, 25 bytes binary
+  quote = 14,          // error packets: the first bytes of the offending header
+  ack = 16,            // message segments received: see docs/protocol.md
+  ports = 18,          // source port 16, destination (service) port 16 of an L4 segment
 };
 
 enum class ErrorCode : std::uint16_t {
-  no_route = 1, no_instance = 2, not_allowed = 3, hop_limit = 4, too_big = 5, congestion = 6,
-  deadline = 7, egress_unreachable = 8, malformed = 9, unknown_tlv = 10, unsupported = 11,
-  pod_refused = 12, internal = 13, draining = 14, unknown_key = 15,
+  no_route = 1,
+  no_instance = 2,
+  not_allowed = 3,
+  hop_limit = 4,
+  too_big = 5,
+  congestion = 6,
+  deadline = 7,
+  egress_unreachable = 8,
+  malformed = 9,
+  unknown_tlv = 10,
+  unsupported = 11,
+  pod_refused = 12,
+  internal = 13,
+  draining = 14,
+  unknown_key = 15,
 };
 const char* to_string(ErrorCode code);
 
@@ -77,8 +97,12 @@ const char* to_string(ErrorCode code);
 // lengths and every TLV's bounds once; getters then never fail.
 class ServicePacket {
  public:
-  // `datagram` must outlive the view. Unknown critical TLVs are an error (unsupported).
+  // `datagram` must outlive the view and hold exactly one packet. Errors: truncated, invalid, and
+  // unsupported for another version, an unknown kind or an unknown critical TLV; the message says
+  // which field at which byte.
   static Result<ServicePacket> parse(std::span<std::uint8_t> datagram);
+  // As parse(), but lets unknown critical TLVs pass: only to answer with ErrorCode::unknown_tlv.
+  static Result<ServicePacket> parse_for_error(std::span<std::uint8_t> datagram);
 
   PacketKind kind() const { return static_cast<PacketKind>(data_[0] & 15); }
   std::uint8_t flags() const { return data_[1]; }
@@ -119,10 +143,20 @@ class ServicePacket {
   std::vector<NodeId> recorded_hops() const;
   // The bytes the hop tag covers: header and TLVs with the tag field itself left out.
   Bytes hop_tag_input() const;
+  // The same into `out` without allocation; returns the number of bytes written.
+  using HopTagInput = std::array<std::uint8_t, kServiceHeaderMax>;
+  std::size_t hop_tag_input(HopTagInput& out) const;
 
  private:
+  static constexpr std::size_t kKnownTypes = 20;
+  enum class Unknown { refuse, accept };
+  static Result<ServicePacket> parse(std::span<std::uint8_t> datagram, Unknown unknown);
+  Status index_tlvs(Unknown unknown);
   std::uint32_t u32(std::size_t at) const;
+  InstanceId instance_of(HeaderTlv type) const;
   std::span<std::uint8_t> data_;
+  // Where the TLV of each known type starts; 0 = absent.
+  std::array<std::uint16_t, kKnownTypes> tlv_at_{};
 };
 
 // What a source puts into a packet. Fields left at their default are absent or zero.
@@ -142,16 +176,23 @@ struct ServicePacketSpec {
   std::optional<std::uint32_t> deadline_ms;
   std::optional<std::pair<ErrorCode, std::string_view>> error;
   std::optional<std::pair<std::uint16_t, std::uint16_t>> ports;
-  ByteView timestamps, quote, ack;
+  ByteView timestamps, quote, ack, trace_context;
+  // The record TLV: node ids already in it (4 bytes each), then so many empty slots; kFlagTrace is
+  // the caller's to set. Together at most kMaxRecordSlots.
+  ByteView recorded;
   std::uint8_t record_slots = 0;
 };
-// Header with TLVs, then the payload. Error if the header is over kServiceHeaderMax or the payload
-// over 65,535 bytes.
+inline constexpr std::size_t kMaxRecordSlots = 63;
+// Header with TLVs, then the payload. The error says which field is over its bound: header over
+// kServiceHeaderMax, payload over 65,535 bytes, a TLV over 255, a node id over kMaxNodeId.
 Result<Bytes> build_service_packet(const ServicePacketSpec& spec, ByteView payload);
 
 // The reverse of a packet (DESIGN 6: "a response is an ordinary packet"): egress and ingress, names
-// and instances swapped, flow and exchange copied, kFlagReply set, hop limit fresh. `kind` and
-// payload are the caller's. Views into `packet` stay referenced until built.
+// and instances and ports swapped, flow, exchange, class and trace context copied, kFlagReply set,
+// hop limit fresh, no label. A traced packet's reply carries the hops so far and as many empty
+// slots for the way back (within kMaxRecordSlots). `kind` and payload are the caller's, and so is
+// `ingress` when another node than the packet's egress answers (transit errors, packets with egress
+// 0). Views into `packet` stay referenced until built.
 ServicePacketSpec reply_spec(const ServicePacket& packet, PacketKind kind);
 
 }  // namespace dmsc::wire

@@ -1,0 +1,200 @@
+#include "dmsc/forwarding/decision.hpp"
+
+#include "dmsc/forwarding/name_hash.hpp"
+
+namespace dmsc::forwarding {
+namespace {
+
+void add_flag(wire::ServicePacket& packet, std::uint8_t flag) {
+  packet.set_flags(static_cast<std::uint8_t>(packet.flags() | flag));
+}
+bool has_flag(const wire::ServicePacket& packet, std::uint8_t flag) {
+  return (packet.flags() & flag) != 0;
+}
+
+Verdict drop(DropReason reason) {
+  Verdict verdict;
+  verdict.reason = reason;
+  return verdict;
+}
+
+Verdict forward(wire::ServicePacket& packet, const NextHop& next_hop, bool originating) {
+  if (!originating) {
+    if (packet.hop_limit() <= 1) return drop(DropReason::hop_limit);
+    packet.set_hop_limit(static_cast<std::uint8_t>(packet.hop_limit() - 1));
+  }
+  Verdict verdict;
+  verdict.action = Action::forward;
+  verdict.next_hop = next_hop;
+  return verdict;
+}
+
+// By the direct index, with the alternate if every next hop is lost.
+Verdict towards(const Fib& fib, NodeId self, NodeId egress, wire::ServicePacket& packet,
+                bool originating) {
+  const NodeRoute* route = fib.node(egress);
+  if (route == nullptr) return drop(DropReason::egress_unreachable);
+  if (const NextHop* hop = choose_next_hop(fib, *route, packet.flow(), self.value)) {
+    return forward(packet, *hop, originating);
+  }
+  if (has_flag(packet, wire::kFlagRepaired) || !route->alternate ||
+      !fib.link_alive(route->alternate->link)) {
+    return drop(DropReason::link_down);
+  }
+  Verdict verdict = forward(packet, *route->alternate, originating);
+  if (verdict.action == Action::forward) {
+    add_flag(packet, wire::kFlagRepaired);
+    verdict.repaired = true;
+  }
+  return verdict;
+}
+
+// The label's entry if this packet may use it here.
+const LabelEntry* usable_label(const Fib& fib, const wire::ServicePacket& packet) {
+  const LabelEntry* entry = fib.label(packet.label());
+  if (entry == nullptr || entry->egress != packet.egress()) return nullptr;
+  return fib.link_alive(entry->next_hop.link) ? entry : nullptr;
+}
+
+Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {
+  std::string_view name = packet.destination();
+  const InstanceGroup* group = fib.match(name);
+  if (group == nullptr) return drop(DropReason::no_route);
+  const InstanceEntry* nearest = nearest_instance(fib, self, *group, is_below(*group, name));
+  if (nearest == nullptr) return drop(DropReason::no_instance);
+  Verdict verdict;
+  if (nearest->egress == self) {
+    verdict.action = Action::deliver;
+  } else {
+    verdict = towards(fib, self, nearest->egress, packet, originating);
+  }
+  verdict.by_name = true;
+  return verdict;
+}
+
+}  // namespace
+
+const char* to_string(DropReason reason) {
+  switch (reason) {
+    case DropReason::none:
+      return "none";
+    case DropReason::malformed:
+      return "malformed";
+    case DropReason::no_route:
+      return "no-route";
+    case DropReason::no_instance:
+      return "no-instance";
+    case DropReason::hop_limit:
+      return "hop-limit";
+    case DropReason::egress_unreachable:
+      return "egress-unreachable";
+    case DropReason::link_down:
+      return "link-down";
+    case DropReason::unknown_tlv:
+      return "unknown-tlv";
+    case DropReason::not_neighbour:
+      return "not-neighbour";
+    case DropReason::bad_tag:
+      return "bad-tag";
+    case DropReason::replay:
+      return "replay";
+    case DropReason::bad_key:
+      return "bad-key";
+    case DropReason::too_big:
+      return "too-big";
+    case DropReason::congestion:
+      return "congestion";
+    case DropReason::deadline:
+      return "deadline";
+    case DropReason::not_allowed:
+      return "not-allowed";
+    case DropReason::draining:
+      return "draining";
+    case DropReason::count_:
+      break;
+  }
+  return "unknown";
+}
+
+std::optional<wire::ErrorCode> error_for(DropReason reason) {
+  switch (reason) {
+    case DropReason::no_route:
+      return wire::ErrorCode::no_route;
+    case DropReason::no_instance:
+      return wire::ErrorCode::no_instance;
+    case DropReason::hop_limit:
+      return wire::ErrorCode::hop_limit;
+    case DropReason::egress_unreachable:
+    case DropReason::link_down:
+      return wire::ErrorCode::egress_unreachable;
+    case DropReason::unknown_tlv:
+      return wire::ErrorCode::unknown_tlv;
+    case DropReason::too_big:
+      return wire::ErrorCode::too_big;
+    case DropReason::congestion:
+      return wire::ErrorCode::congestion;
+    case DropReason::deadline:
+      return wire::ErrorCode::deadline;
+    case DropReason::not_allowed:
+      return wire::ErrorCode::not_allowed;
+    case DropReason::draining:
+      return wire::ErrorCode::draining;
+    case DropReason::none:
+    case DropReason::malformed:
+    case DropReason::not_neighbour:
+    case DropReason::bad_tag:
+    case DropReason::replay:
+    case DropReason::bad_key:
+    case DropReason::count_:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<wire::ErrorCode> error_for(DropReason reason, const wire::ServicePacket& packet) {
+  if (packet.kind() == wire::PacketKind::error || !packet.ingress()) return std::nullopt;
+  return error_for(reason);
+}
+
+const NextHop* choose_next_hop(const Fib& fib, const NodeRoute& route, std::uint64_t flow,
+                               std::uint32_t salt) {
+  std::size_t n = route.next_hops.size();
+  if (n == 0) return nullptr;
+  std::uint64_t hash = mix(flow ^ std::uint64_t{salt} << 32);
+  const NextHop& first = route.next_hops[hash % n];
+  if (fib.link_alive(first.link)) return &first;
+  std::size_t alive = 0;
+  for (const NextHop& hop : route.next_hops) alive += fib.link_alive(hop.link) ? 1 : 0;
+  if (alive == 0) return nullptr;
+  // Another hash for the flows that lost their way, so that they spread over all the rest. A link
+  // may die between the two passes: the first alive one then serves.
+  std::size_t pick = mix(hash) % alive;
+  const NextHop* last = nullptr;
+  for (const NextHop& hop : route.next_hops) {
+    if (!fib.link_alive(hop.link)) continue;
+    last = &hop;
+    if (pick-- == 0) break;
+  }
+  return last;
+}
+
+Verdict decide(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {
+  if (has_flag(packet, wire::kFlagTrace)) packet.record_hop(self);
+  if (packet.egress() == self) {
+    Verdict verdict;
+    verdict.action = Action::deliver;
+    return verdict;
+  }
+  if (packet.label() && !has_flag(packet, wire::kFlagLabelVoid)) {
+    if (const LabelEntry* entry = usable_label(fib, packet)) {
+      Verdict verdict = forward(packet, entry->next_hop, originating);
+      verdict.by_label = true;
+      return verdict;
+    }
+    add_flag(packet, wire::kFlagLabelVoid);
+  }
+  if (packet.egress()) return towards(fib, self, packet.egress(), packet, originating);
+  return by_name(fib, self, packet, originating);
+}
+
+}  // namespace dmsc::forwarding
