@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Iterator
@@ -26,6 +27,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = f"nothing built in {build_dir()}"
     for item in items if reason else []:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Bounds every test with its fixtures in time: `@pytest.mark.limit(seconds)`, 120 s unless given."""
+    mark = item.get_closest_marker("limit")
+    seconds = mark.args[0] if mark else 120
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"{item.name}: no end after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "limit(seconds): the longest this test may take")
 
 
 def lab_name(request: pytest.FixtureRequest) -> str:

@@ -1,0 +1,1 @@
+"""The test command: sections, results, the closing line. Run by tools/test."""
