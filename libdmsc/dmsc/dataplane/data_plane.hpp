@@ -44,11 +44,10 @@ struct Neighbour {
 
 // State of a link's data path, from one probe a second through it.
 struct PathState {
-  bool usable = true;          // false after kPathProbesLost probes in a row went unanswered
+  bool usable = true;          // false after kLinkProbesLost probes in a row went unanswered
   Duration round_trip{};       // smoothed; zero = unknown
   std::uint64_t sent = 0, answered = 0;
 };
-inline constexpr unsigned kPathProbesLost = 3;
 
 struct LinkStats {
   LinkId link;

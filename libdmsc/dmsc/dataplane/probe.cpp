@@ -1,31 +1,29 @@
 #include "dmsc/dataplane/probe.hpp"
 
+#include <algorithm>
+
 namespace dmsc::dataplane {
 
-Bytes encode(const ProbeAnswer& answer) {
+Bytes encode_probe_answer(const ProbeHealth& health, std::size_t size) {
   ByteWriter out;
-  out.u8(static_cast<std::uint8_t>(answer.health.health)).u8(0).u16(answer.health.load_permille);
-  for (NodeId node : answer.path) out.u32(node.value);
-  return out.take();
+  out.u8(static_cast<std::uint8_t>(health.health)).u8(0).u16(health.load_permille);
+  Bytes bytes = out.take();
+  bytes.resize(std::max(size, kProbeAnswerBytes));
+  return bytes;
 }
 
-Result<ProbeAnswer> decode_probe_answer(ByteView payload) {
+Result<ProbeHealth> decode_probe_answer(ByteView payload) {
   ByteReader in(payload);
-  ProbeAnswer answer;
-  std::uint8_t health = in.u8();
+  ProbeHealth health;
+  std::uint8_t word = in.u8();
   in.u8();
-  answer.health.load_permille = in.u16();
+  health.load_permille = in.u16();
   if (!in.ok()) return make_error(Errc::truncated, "probe answer: shorter than 4 bytes");
-  if (in.left() % 4 != 0) {
-    return make_error(Errc::invalid, "probe answer: path of ", std::to_string(in.left()),
-                      " bytes is not a list of node ids");
+  if (word > static_cast<std::uint8_t>(Health::failing)) {
+    return make_error(Errc::invalid, "probe answer: unknown health ", std::to_string(word));
   }
-  if (health > static_cast<std::uint8_t>(Health::failing)) {
-    return make_error(Errc::invalid, "probe answer: unknown health ", std::to_string(health));
-  }
-  answer.health.health = static_cast<Health>(health);
-  while (in.left() > 0) answer.path.push_back(NodeId{in.u32()});
-  return answer;
+  health.health = static_cast<Health>(word);
+  return health;
 }
 
 Bytes encode(const ProbeStamps& stamps) {

@@ -30,17 +30,25 @@ struct ProbeResult {
   NodeId responder;            // who answered or reported the error; 0 = nobody
   Duration round_trip{};       // without the time spent at the responder
   ProbeHealth health;
-  std::vector<NodeId> path;    // recorded forward path, source and egress included
-  std::vector<NodeId> return_path;
+  std::vector<NodeId> path;         // recorded way there, source and responder included
+  std::vector<NodeId> return_path;  // and back, the same
 };
 
-// Payload of an answer: health 8 | reserved 8 | load 16 | recorded forward path, 32 bits a node.
-struct ProbeAnswer {
-  ProbeHealth health;
-  std::vector<NodeId> path;
-};
-Bytes encode(const ProbeAnswer& answer);
-Result<ProbeAnswer> decode_probe_answer(ByteView payload);
+// Payload of an answer: health 8 | reserved 8 | load 16, then zeros up to the size of the probe's
+// payload, so that both ways carry the same size.
+inline constexpr std::size_t kProbeAnswerBytes = 4;
+Bytes encode_probe_answer(const ProbeHealth& health, std::size_t size);
+Result<ProbeHealth> decode_probe_answer(ByteView payload);
+
+// Exchange ids of probes have this bit set, those of requests have it clear: so an answer or error
+// finds its asker.
+inline constexpr std::uint32_t kProbeExchangeBit = 0x80000000U;
+
+// A link's own data-path check is a probe with this payload protocol and hop limit 1. It is answered
+// on the link it came from and never forwarded.
+inline constexpr wire::PayloadProtocol kLinkProbeProtocol = wire::PayloadProtocol::control;
+inline constexpr Duration kLinkProbeInterval = seconds(1);
+inline constexpr unsigned kLinkProbesLost = 3;  // in a row: the link's data path is dead
 
 // Timestamps TLV: t1 sent by the source, t2 received and t3 sent by the responder (STAMP, RFC 8762),
 // nanoseconds of each node's own monotonic clock; absent stamps are zero.

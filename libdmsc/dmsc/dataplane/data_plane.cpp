@@ -1,0 +1,274 @@
+// Control side of the data plane: sockets, and the neighbour table the workers read.
+#include "dmsc/dataplane/data_plane.hpp"
+
+#include <map>
+#include <utility>
+
+#include "dmsc/dataplane/reclaimer.hpp"
+#include "dmsc/dataplane/worker_impl.hpp"
+
+namespace dmsc::dataplane {
+namespace {
+
+constexpr unsigned kMaxWorkers = 64;
+constexpr std::uint32_t kMaxLinkId = 65535;  // link ids index a table
+
+// Links with the same local address and interface share sockets; the source address tells them apart.
+struct SocketGroup {
+  SocketAddress local;
+  std::string interface;
+  std::vector<std::uint16_t> ports;
+  unsigned users = 0;
+};
+
+struct LinkRecord {
+  LinkSockets sockets;
+  unsigned group = 0;
+  std::optional<Neighbour> neighbour;
+  std::shared_ptr<LinkState> state;  // kept over a flap: keys, counters and windows go on
+  NodeId state_node;
+  SessionId state_session;
+  LinkCounterValues earlier;  // of states before
+};
+
+LinkCounterValues sum(const LinkState& state) {
+  LinkCounterValues out;
+  for (const WorkerLink& w : state.per_worker) {
+    out.packets_in += w.counters.packets_in.get();
+    out.bytes_in += w.counters.bytes_in.get();
+    out.packets_out += w.counters.packets_out.get();
+    out.bytes_out += w.counters.bytes_out.get();
+  }
+  return out;
+}
+
+void add(LinkCounterValues& to, const LinkCounterValues& more) {
+  to.packets_in += more.packets_in;
+  to.bytes_in += more.bytes_in;
+  to.packets_out += more.packets_out;
+  to.bytes_out += more.bytes_out;
+}
+
+class DataPlaneImpl final : public DataPlane {
+ public:
+  explicit DataPlaneImpl(DataPlaneConfig config)
+      : config_(std::move(config)), fib_(config_.fib_key, reclaimer_) {
+    shared_.self = config_.self;
+    shared_.workers = config_.workers;
+    shared_.fib = &fib_;
+    publish();
+  }
+  ~DataPlaneImpl() override {
+    stop();
+    workers_.clear();
+    delete shared_.table.exchange(nullptr);
+  }
+
+  Status make_workers();
+  void start() override {
+    for (auto& worker : workers_) worker->start();
+  }
+  void stop() override {
+    for (auto& worker : workers_) worker->stop();
+  }
+  forwarding::Fib& fib() override { return fib_; }
+  const std::vector<Worker*>& workers() const override { return worker_pointers_; }
+  Result<std::vector<std::uint16_t>> open_link(const LinkSockets& link) override;
+  void close_link(LinkId link) override;
+  void set_keys(const crypto::KeyChain& keys) override {
+    keys_ = keys;
+    publish();
+  }
+  void set_neighbour(const Neighbour& neighbour) override;
+  void clear_neighbour(LinkId link) override;
+  std::vector<LinkStats> link_stats() const override;
+  CounterValues counters() const override;
+
+ private:
+  Result<unsigned> open_group(const LinkSockets& link);
+  std::unique_ptr<LinkEntry> make_entry(const LinkRecord& record) const;
+  void publish();
+
+  DataPlaneConfig config_;
+  QsbrReclaimer reclaimer_;  // outlives what retires into it
+  forwarding::Fib fib_;
+  WorkerShared shared_;
+  crypto::KeyChain keys_;
+  std::vector<std::unique_ptr<WorkerImpl>> workers_;
+  std::vector<Worker*> worker_pointers_;
+  std::vector<std::optional<SocketGroup>> groups_;
+  std::map<LinkId, LinkRecord> links_;
+};
+
+Status DataPlaneImpl::make_workers() {
+  for (unsigned i = 0; i < config_.workers; ++i) {
+    auto worker = WorkerImpl::create(shared_, i, config_.random_seed + i * 0x9e3779b97f4a7c15ULL);
+    if (!worker) return worker.error();
+    worker_pointers_.push_back(worker->get());
+    workers_.push_back(std::move(*worker));
+  }
+  return Ok{};
+}
+
+Result<unsigned> DataPlaneImpl::open_group(const LinkSockets& link) {
+  unsigned free = static_cast<unsigned>(groups_.size());
+  for (unsigned i = 0; i < groups_.size(); ++i) {
+    if (!groups_[i]) {
+      free = std::min(free, i);
+    } else if (groups_[i]->local.same_address(link.local) &&
+               groups_[i]->interface == link.interface) {
+      ++groups_[i]->users;
+      return i;
+    }
+  }
+  SocketGroup group{link.local, link.interface, {}, 1};
+  std::vector<UniqueFd> fds;
+  for (unsigned i = 0; i < config_.workers; ++i) {
+    UdpOptions options;
+    options.interface = link.interface;
+    options.buffer_bytes = 4 << 20;
+    options.any_port_if_taken = true;
+    auto port = static_cast<std::uint16_t>(link.base_port + i);
+    auto fd = open_udp(link.local.with_port(port), options);
+    if (!fd) return with_context("link " + link.name + ": data socket", fd.error());
+    auto bound = local_address(fd->get());
+    if (!bound) return with_context("link " + link.name, bound.error());
+    group.ports.push_back(bound->port());
+    fds.push_back(std::move(*fd));
+  }
+  if (free == groups_.size()) groups_.emplace_back();
+  for (unsigned i = 0; i < config_.workers; ++i) workers_[i]->add_socket(free, std::move(fds[i]));
+  groups_[free] = std::move(group);
+  return free;
+}
+
+Result<std::vector<std::uint16_t>> DataPlaneImpl::open_link(const LinkSockets& link) {
+  if (!link.link || link.link.value > kMaxLinkId) {
+    return make_error(Errc::limit, "link ", link.name, ": id ", std::to_string(link.link.value),
+                      " is not in 1-", std::to_string(kMaxLinkId));
+  }
+  if (links_.count(link.link) != 0) {
+    return make_error(Errc::exists, "link ", link.name, ": already open");
+  }
+  auto group = open_group(link);
+  if (!group) return group.error();
+  LinkRecord record;
+  record.sockets = link;
+  record.group = *group;
+  links_.emplace(link.link, std::move(record));
+  return groups_[*group]->ports;
+}
+
+void DataPlaneImpl::close_link(LinkId link) {
+  auto it = links_.find(link);
+  if (it == links_.end()) return;
+  unsigned group = it->second.group;
+  links_.erase(it);
+  publish();
+  if (--groups_[group]->users > 0) return;
+  groups_[group].reset();
+  for (auto& worker : workers_) worker->remove_socket(group);
+}
+
+void DataPlaneImpl::set_neighbour(const Neighbour& neighbour) {
+  auto it = links_.find(neighbour.link);
+  if (it == links_.end()) return;
+  LinkRecord& record = it->second;
+  bool same = record.state && record.state_node == neighbour.node &&
+              record.state_session == neighbour.session &&
+              record.state->per_worker[0].windows.size() == neighbour.worker_ports.size();
+  if (same) {
+    record.state->path.restart = true;
+  } else {
+    if (record.state) add(record.earlier, sum(*record.state));
+    record.state = std::make_shared<LinkState>(config_.workers, neighbour.worker_ports.size());
+    record.state_node = neighbour.node;
+    record.state_session = neighbour.session;
+  }
+  record.neighbour = neighbour;
+  publish();
+}
+
+void DataPlaneImpl::clear_neighbour(LinkId link) {
+  auto it = links_.find(link);
+  if (it == links_.end() || !it->second.neighbour) return;
+  it->second.neighbour.reset();
+  publish();
+}
+
+std::unique_ptr<LinkEntry> DataPlaneImpl::make_entry(const LinkRecord& record) const {
+  const Neighbour& n = *record.neighbour;
+  auto entry = std::make_unique<LinkEntry>();
+  entry->link = n.link;
+  entry->node = n.node;
+  entry->session = n.session;
+  entry->sockets = record.group;
+  for (std::uint16_t port : n.worker_ports) entry->addresses.push_back(n.address.with_port(port));
+  entry->mtu = n.mtu;
+  entry->state = record.state;
+  for (const auto& [id, secret] : keys_.keys()) {
+    if (id == keys_.active()) entry->active = entry->keys.size();
+    HopKeys keys;
+    keys.id = static_cast<std::uint8_t>(id);  // the hop block carries the low 8 bits
+    keys.send = forwarding::derive_hop_key(secret, config_.domain, config_.self, n.node,
+                                           config_.session, n.session);
+    keys.receive = forwarding::derive_hop_key(secret, config_.domain, n.node, config_.self,
+                                              n.session, config_.session);
+    entry->keys.push_back(keys);
+  }
+  return entry;
+}
+
+void DataPlaneImpl::publish() {
+  auto table = std::make_unique<LinkTable>();
+  table->by_sockets.resize(groups_.size());
+  for (const auto& [id, record] : links_) {
+    if (!record.neighbour || record.neighbour->worker_ports.empty()) continue;
+    if (table->by_link.size() <= id.value) table->by_link.resize(id.value + 1);
+    auto entry = make_entry(record);
+    table->by_sockets[record.group].push_back(entry.get());
+    table->by_link[id.value] = std::move(entry);
+  }
+  const LinkTable* old = shared_.table.exchange(table.release(), std::memory_order_acq_rel);
+  if (old != nullptr) reclaimer_.retire([old] { delete old; });
+}
+
+std::vector<LinkStats> DataPlaneImpl::link_stats() const {
+  std::vector<LinkStats> out;
+  for (const auto& [id, record] : links_) {
+    LinkStats stats;
+    stats.link = id;
+    stats.counters = record.earlier;
+    if (record.state) {
+      add(stats.counters, sum(*record.state));
+      const PathProbe& path = record.state->path;
+      stats.path.usable = path.usable;
+      stats.path.round_trip = Duration(path.round_trip_ns.load());
+      stats.path.sent = path.sent.get();
+      stats.path.answered = path.answered.get();
+    }
+    out.push_back(stats);
+  }
+  return out;
+}
+
+CounterValues DataPlaneImpl::counters() const {
+  CounterValues out;
+  for (const auto& worker : workers_) out += worker->counters().read();
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataPlane>> DataPlane::create(DataPlaneConfig config) {
+  if (config.workers < 1 || config.workers > kMaxWorkers) {
+    return make_error(Errc::invalid, "dataplane.workers is ", std::to_string(config.workers),
+                      ", must be 1-", std::to_string(kMaxWorkers));
+  }
+  auto plane = std::make_unique<DataPlaneImpl>(std::move(config));
+  auto made = plane->make_workers();
+  if (!made) return made.error();
+  return std::unique_ptr<DataPlane>(std::move(plane));
+}
+
+}  // namespace dmsc::dataplane

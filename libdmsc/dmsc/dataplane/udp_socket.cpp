@@ -1,0 +1,90 @@
+#include "dmsc/dataplane/udp_socket.hpp"
+
+#include <netinet/ip.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace dmsc::dataplane {
+namespace {
+
+void set_int(int fd, int level, int name, int value) {
+  // Best effort: every option set this way is an improvement, none is needed for correctness.
+  (void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void set_options(int fd, int family, const UdpOptions& options) {
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &options.buffer_bytes, sizeof(int)) != 0) {
+    set_int(fd, SOL_SOCKET, SO_RCVBUF, options.buffer_bytes);
+  }
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &options.buffer_bytes, sizeof(int)) != 0) {
+    set_int(fd, SOL_SOCKET, SO_SNDBUF, options.buffer_bytes);
+  }
+  bool v4 = family == AF_INET;
+  // PROBE: set "don't fragment" and ignore path MTU news, which anybody may forge.
+  if (v4) {
+    set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+  } else {
+    set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  }
+  if (options.high_priority) {
+    set_int(fd, SOL_SOCKET, SO_PRIORITY, 6);
+    constexpr int kCs6 = 0xc0;
+    if (v4) {
+      set_int(fd, IPPROTO_IP, IP_TOS, kCs6);
+    } else {
+      set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, kCs6);
+    }
+  }
+  if (!options.interface.empty()) {
+    (void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options.interface.c_str(),
+                     static_cast<socklen_t>(options.interface.size()));
+  }
+}
+
+}  // namespace
+
+UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
+  if (this != &other) {
+    reset();
+    fd_ = other.release();
+  }
+  return *this;
+}
+int UniqueFd::release() { return std::exchange(fd_, -1); }
+void UniqueFd::reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options) {
+  UniqueFd fd(::socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) {
+    return make_error(Errc::internal, "UDP socket for ", local.text(), ": ", std::strerror(errno));
+  }
+  set_options(fd.get(), local.family(), options);
+  int result = ::bind(fd.get(), local.data(), local.size());
+  if (result != 0 && errno == EADDRINUSE && options.any_port_if_taken) {
+    SocketAddress any = local.with_port(0);
+    result = ::bind(fd.get(), any.data(), any.size());
+  }
+  if (result != 0) {
+    return make_error(errno == EADDRINUSE ? Errc::exists : Errc::unavailable, "cannot bind UDP ",
+                      local.text(), ": ", std::strerror(errno));
+  }
+  return fd;
+}
+
+Result<SocketAddress> local_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return make_error(Errc::internal, "getsockname: ", std::strerror(errno));
+  }
+  return SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), size);
+}
+
+}  // namespace dmsc::dataplane

@@ -1,0 +1,37 @@
+// Non-blocking UDP sockets as the data plane and the control channel use them.
+#pragma once
+#include <string>
+
+#include "dmsc/dataplane/socket_address.hpp"
+
+namespace dmsc::dataplane {
+
+// Owns a file descriptor.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  ~UniqueFd() { reset(); }
+  int get() const { return fd_; }
+  int release();
+  void reset();
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+struct UdpOptions {
+  std::string interface;        // SO_BINDTODEVICE; ignored without the permission to
+  int buffer_bytes = 1 << 20;   // of each direction; the kernel may give less
+  bool any_port_if_taken = false;
+  bool high_priority = false;   // control traffic: SO_PRIORITY and DSCP CS6 (RFC 4594)
+};
+
+// A bound, non-blocking socket that never fragments. The error names the address and the cause.
+Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options);
+Result<SocketAddress> local_address(int fd);
+
+}  // namespace dmsc::dataplane

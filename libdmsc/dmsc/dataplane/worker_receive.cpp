@@ -1,0 +1,141 @@
+// From a received datagram to a verdict.
+#include "dmsc/dataplane/receive_batch.hpp"
+#include "dmsc/dataplane/worker_impl.hpp"
+
+namespace dmsc::dataplane {
+
+using forwarding::Action;
+using forwarding::DropReason;
+using wire::PacketKind;
+using wire::ServicePacket;
+
+ReceiveBatch::ReceiveBatch() {
+  for (unsigned i = 0; i < kSize; ++i) iov_[i] = {buffers_[i].data(), buffers_[i].size()};
+}
+
+unsigned ReceiveBatch::receive(int fd) {
+  for (unsigned i = 0; i < kSize; ++i) {
+    messages_[i] = {};
+    messages_[i].msg_hdr.msg_name = &names_[i];
+    messages_[i].msg_hdr.msg_namelen = sizeof names_[i];
+    messages_[i].msg_hdr.msg_iov = &iov_[i];
+    messages_[i].msg_hdr.msg_iovlen = 1;
+  }
+  int n = ::recvmmsg(fd, messages_.data(), kSize, MSG_DONTWAIT, nullptr);
+  return n > 0 ? static_cast<unsigned>(n) : 0;
+}
+
+unsigned worker_of_flow(std::uint64_t flow, unsigned workers) {
+  if (workers <= 1) return 0;
+  // A mix of its own, so that the choice is independent of the equal-cost choice.
+  std::uint64_t z = flow * 0xd6e8feb86659fd93ULL;
+  z ^= z >> 32;
+  z *= 0xd6e8feb86659fd93ULL;
+  return static_cast<unsigned>((z >> 32) % workers);
+}
+
+void WorkerImpl::receive_ready(unsigned sockets, int fd) {
+  // A bounded share per round: timers and other links get their turn under flood.
+  for (int turn = 0; turn < 4; ++turn) {
+    unsigned n = batch_->receive(fd);
+    for (unsigned i = 0; i < n; ++i) {
+      if (batch_->truncated(i)) {
+        counters_.drop(DropReason::too_big);
+        continue;
+      }
+      receive(batch_->datagram(i), batch_->from(i), sockets);
+    }
+    outbox_.flush();  // the buffers are about to be reused
+    if (n < ReceiveBatch::kSize) return;
+  }
+}
+
+void WorkerImpl::receive(std::span<std::uint8_t> datagram, const SocketAddress& from,
+                         unsigned sockets) {
+  const LinkEntry* entry = table_ != nullptr ? table_->find_source(sockets, from) : nullptr;
+  if (entry == nullptr) return counters_.drop(DropReason::not_neighbour);
+  auto packet = ServicePacket::parse(datagram);
+  if (!packet) return refuse_unparsed(datagram, *entry, packet.error());
+  if (auto reason = authenticate(*packet, *entry); reason != DropReason::none) {
+    return counters_.drop(reason);
+  }
+  counters_.packets_in.add();
+  counters_.bytes_in.add(datagram.size());
+  LinkCounters& link = entry->state->per_worker[index_].counters;
+  link.packets_in.add();
+  link.bytes_in.add(datagram.size());
+  if (packet->kind() == PacketKind::probe && packet->payload_protocol() == kLinkProbeProtocol) {
+    return receive_link_probe(*packet, *entry);
+  }
+  act(*packet, forwarding::decide(*shared_.fib, shared_.self, *packet), entry->link);
+}
+
+forwarding::DropReason WorkerImpl::authenticate(const ServicePacket& packet,
+                                                const LinkEntry& entry) {
+  const HopKeys* key = entry.key(packet.hop_key_id());
+  if (key == nullptr) return DropReason::bad_key;
+  if (!forwarding::check_hop(packet, key->receive)) return DropReason::bad_tag;
+  WorkerLink& link = entry.state->per_worker[index_];
+  // The windows are per receiving worker, so a copy replayed to another worker's port must not pass.
+  if (packet.hop_worker() >= link.windows.size() ||
+      worker_of_flow(packet.flow(), shared_.workers) != index_ ||
+      !link.windows[packet.hop_worker()].accept(packet.hop_counter())) {
+    return DropReason::replay;
+  }
+  return DropReason::none;
+}
+
+void WorkerImpl::refuse_unparsed(std::span<std::uint8_t> datagram, const LinkEntry& entry,
+                                 const Error& error) {
+  if (error.code == Errc::unsupported) {
+    auto packet = ServicePacket::parse_for_error(datagram);
+    if (packet.ok()) {
+      DropReason reason = authenticate(*packet, entry);
+      if (reason != DropReason::none) return counters_.drop(reason);
+      return drop(*packet, DropReason::unknown_tlv, error.message);
+    }
+  }
+  counters_.drop(DropReason::malformed);
+}
+
+void WorkerImpl::act(ServicePacket& packet, const forwarding::Verdict& verdict, LinkId from) {
+  if (verdict.by_name) counters_.by_name.add();
+  if (verdict.by_label) counters_.by_label.add();
+  if (verdict.repaired) counters_.repaired.add();
+  switch (verdict.action) {
+    case Action::deliver:
+      return deliver(packet, from);
+    case Action::drop:
+      return drop(packet, verdict.reason, forwarding::to_string(verdict.reason));
+    case Action::forward: {
+      const LinkEntry* entry = table_->find(verdict.next_hop.link);
+      DropReason reason = DropReason::link_down;
+      if (entry != nullptr) reason = transmit(packet, *entry, false);
+      if (reason != DropReason::none) {
+        return drop(packet, reason, forwarding::to_string(reason));
+      }
+      counters_.forwarded.add();
+    }
+  }
+}
+
+void WorkerImpl::deliver(ServicePacket& packet, LinkId from) {
+  bool reply = (packet.flags() & wire::kFlagReply) != 0;
+  bool probing = packet.kind() == PacketKind::probe || packet.kind() == PacketKind::trace;
+  if (probing && !reply) return answer_probe(packet);
+  if ((probing || packet.kind() == PacketKind::error) && take_reply(packet)) return;
+  if (sink_ != nullptr) {
+    counters_.delivered.add();
+    sink_->deliver(packet, from);
+    return;
+  }
+  if (reply || packet.kind() == PacketKind::error) return counters_.drop(DropReason::no_instance);
+  drop(packet, DropReason::no_instance, "this node has no pods");
+}
+
+void WorkerImpl::drop(const ServicePacket& packet, DropReason reason, std::string_view text) {
+  counters_.drop(reason);
+  if (auto code = forwarding::error_for(reason)) send_error(packet, *code, text);
+}
+
+}  // namespace dmsc::dataplane

@@ -1,0 +1,105 @@
+// From a packet to the wire: hop block, queueing, own packets, error packets.
+#include <algorithm>
+
+#include "dmsc/dataplane/worker_impl.hpp"
+
+namespace dmsc::dataplane {
+
+using forwarding::Action;
+using forwarding::DropReason;
+using forwarding::Verdict;
+using wire::PacketKind;
+using wire::ServicePacket;
+
+namespace {
+
+// An error quotes the fixed header of the packet it is about.
+constexpr std::size_t kQuoteBytes = wire::kServiceFixedBytes;
+constexpr std::size_t kErrorTextMax = 200;
+
+Verdict refused(DropReason reason) {
+  Verdict verdict;
+  verdict.reason = reason;
+  return verdict;
+}
+
+}  // namespace
+
+int WorkerImpl::socket_of(unsigned sockets) const {
+  return sockets < sockets_.size() ? sockets_[sockets].get() : -1;
+}
+
+DropReason WorkerImpl::transmit(ServicePacket& packet, const LinkEntry& entry, bool copy) {
+  int fd = socket_of(entry.sockets);
+  if (fd < 0 || entry.keys.empty()) return DropReason::link_down;
+  if (packet.datagram().size() > std::min(entry.mtu, kMaxDatagram)) return DropReason::too_big;
+  WorkerLink& link = entry.state->per_worker[index_];
+  const HopKeys& key = entry.keys[entry.active];
+  forwarding::seal_hop(packet, key.send, key.id, static_cast<std::uint8_t>(index_),
+                       link.next_counter++);
+  unsigned peer = worker_of_flow(packet.flow(), static_cast<unsigned>(entry.addresses.size()));
+  outbox_.push(fd, entry.addresses[peer], packet.datagram(), copy, link.counters);
+  return DropReason::none;
+}
+
+Verdict WorkerImpl::originate(std::span<std::uint8_t> datagram) {
+  auto packet = ServicePacket::parse(datagram);
+  if (!packet) {
+    counters_.drop(DropReason::malformed);
+    return refused(DropReason::malformed);
+  }
+  return originate_packet(*packet);
+}
+
+Verdict WorkerImpl::originate_packet(ServicePacket& packet) {
+  counters_.originated.add();
+  Verdict verdict = forwarding::decide(*shared_.fib, shared_.self, packet, true);
+  if (verdict.by_name) counters_.by_name.add();
+  if (verdict.by_label) counters_.by_label.add();
+  if (verdict.repaired) counters_.repaired.add();
+  if (verdict.action == Action::deliver) {
+    deliver(packet, LinkId{});
+    return verdict;
+  }
+  if (verdict.action == Action::forward) {
+    const LinkEntry* entry = table_ != nullptr ? table_->find(verdict.next_hop.link) : nullptr;
+    DropReason reason = entry != nullptr ? transmit(packet, *entry, true) : DropReason::link_down;
+    if (reason == DropReason::none) return verdict;
+    verdict = refused(reason);
+  }
+  counters_.drop(verdict.reason);
+  return verdict;
+}
+
+bool WorkerImpl::error_allowed(NodeId source) {
+  auto& of_source = errors_by_source_[source.value % errors_by_source_.size()];
+  if (of_source.allow(now_) && errors_.allow(now_)) return true;
+  counters_.errors_suppressed.add();
+  return false;
+}
+
+void WorkerImpl::send_error(const ServicePacket& packet, wire::ErrorCode code,
+                            std::string_view text) {
+  if (packet.kind() == PacketKind::error || !packet.ingress()) return;
+  if (!error_allowed(packet.ingress())) return;
+  wire::ServicePacketSpec spec = wire::reply_spec(packet, PacketKind::error);
+  spec.ingress = shared_.self;  // who reports: not necessarily whom the packet was for
+  spec.protocol = wire::PayloadProtocol::none;
+  spec.error = std::make_pair(code, text.substr(0, kErrorTextMax));
+  spec.quote = packet.datagram().first(kQuoteBytes);
+  auto error = wire::build_service_packet(spec, {});
+  if (!error) {  // names, record and text together are over the header's bound
+    spec.source = spec.destination = {};
+    spec.recorded = {};
+    spec.record_slots = 0;
+    spec.flags = wire::kFlagReply;
+    error = wire::build_service_packet(spec, {});
+  }
+  if (!error) return;
+  auto view = ServicePacket::parse(*error);
+  if (!view) return;
+  counters_.errors_sent.add();
+  originate_packet(*view);
+}
+
+}  // namespace dmsc::dataplane
