@@ -25,7 +25,7 @@ target_compile_definitions(dmsc_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)
 include(cmake/protobuf.cmake)
 
 set(DMSC_PACKAGES_runtime dmsc_proto dmsc_asio spdlog::spdlog yaml-cpp PkgConfig::SYSTEMD
-    nlohmann_json::nlohmann_json prometheus-cpp::core CLI11::CLI11)
+    nlohmann_json::nlohmann_json prometheus-cpp::core CLI11::CLI11 OpenSSL::SSL)
 set(DMSC_PACKAGES_dataplane PkgConfig::URCU)
 set(DMSC_PACKAGES_client dmsc_proto dmsc_asio)
 set(DMSC_PACKAGES_sgd CLI11::CLI11)
