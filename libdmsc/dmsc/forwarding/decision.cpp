@@ -49,6 +49,15 @@ Verdict towards(const Fib& fib, NodeId self, NodeId egress, wire::ServicePacket&
   return verdict;
 }
 
+// Puts the label of an explicit path in use on a packet of this node's own. Probes and traces follow
+// SPF: what they measure is the path that traffic would have without the policy.
+void take_path(const Fib& fib, wire::ServicePacket& packet) {
+  if (packet.label() || !packet.egress() || has_flag(packet, wire::kFlagLabelVoid)) return;
+  if (packet.kind() == wire::PacketKind::probe || packet.kind() == wire::PacketKind::trace) return;
+  PathLabel label = fib.path_label(packet.egress(), packet.destination());
+  if (label) packet.set_label(label);
+}
+
 // The label's entry if this packet may use it here.
 const LabelEntry* usable_label(const Fib& fib, const wire::ServicePacket& packet) {
   const LabelEntry* entry = fib.label(packet.label());
@@ -185,6 +194,7 @@ Verdict decide(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool or
     verdict.action = Action::deliver;
     return verdict;
   }
+  if (originating) take_path(fib, packet);
   if (packet.label() && !has_flag(packet, wire::kFlagLabelVoid)) {
     if (const LabelEntry* entry = usable_label(fib, packet)) {
       Verdict verdict = forward(packet, entry->next_hop, originating);

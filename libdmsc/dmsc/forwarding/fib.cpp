@@ -116,6 +116,12 @@ class DepthMask {
 };
 
 using LinkSet = std::vector<std::uint32_t>;  // sorted
+using PathSet = std::vector<PathUse>;        // longest prefix first
+
+bool covers(std::string_view prefix, std::string_view name) {
+  return name.substr(0, prefix.size()) == prefix &&
+         (name.size() == prefix.size() || name[prefix.size()] == '/');
+}
 
 }  // namespace
 
@@ -153,6 +159,7 @@ struct Fib::Impl {
   std::atomic<std::size_t> node_count = 0;
   DepthMask exact, covering;
   std::atomic<const LinkSet*> dead_links = nullptr;  // nullptr = all alive, the usual case
+  std::atomic<const PathSet*> paths = nullptr;       // nullptr = none, the usual case
 };
 
 Fib::Fib(const crypto::Key16& key, Reclaimer& reclaimer)
@@ -162,6 +169,7 @@ Fib::~Fib() {
   impl_->names.for_each([](NameEntry& entry) { NameEntry::destroy(&entry); });
   impl_->labels.for_each([](LabelSlot& slot) { delete &slot; });
   delete impl_->dead_links.load();
+  delete impl_->paths.load();
 }
 
 void Fib::set_prefix(InstanceGroup group) {
@@ -219,6 +227,14 @@ void Fib::remove_label(PathLabel label) {
       impl_->label_hash(label), [&](const LabelSlot& s) { return s.entry.label == label; }));
 }
 
+void Fib::set_paths(std::vector<PathUse> paths) {
+  std::sort(paths.begin(), paths.end(), [](const PathUse& a, const PathUse& b) {
+    return a.prefix.text().size() > b.prefix.text().size();
+  });
+  const PathSet* next = paths.empty() ? nullptr : new PathSet(std::move(paths));
+  impl_->retire_object(impl_->paths.exchange(next, std::memory_order_acq_rel));
+}
+
 void Fib::set_link_alive(std::uint32_t link, bool alive) {
   if (link_alive(link) == alive) return;
   const LinkSet* old = impl_->dead_links.load(std::memory_order_relaxed);
@@ -266,6 +282,15 @@ const LabelEntry* Fib::label(PathLabel label) const {
   const LabelSlot* slot = impl_->labels.find(
       impl_->label_hash(label), [&](const LabelSlot& s) { return s.entry.label == label; });
   return slot == nullptr ? nullptr : &slot->entry;
+}
+
+PathLabel Fib::path_label(NodeId egress, std::string_view destination) const {
+  const PathSet* paths = impl_->paths.load(std::memory_order_acquire);
+  if (paths == nullptr) return {};
+  for (const PathUse& use : *paths) {
+    if (use.egress == egress && covers(use.prefix.text(), destination)) return use.label;
+  }
+  return {};
 }
 
 bool Fib::link_alive(std::uint32_t link) const {

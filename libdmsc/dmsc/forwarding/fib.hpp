@@ -51,6 +51,14 @@ struct LabelEntry {
   NextHop next_hop;
 };
 
+// An explicit path in use at its ingress: packets this node originates to `egress` whose destination
+// `prefix` covers carry `label`.
+struct PathUse {
+  NodeId egress;
+  Name prefix;
+  PathLabel label;
+};
+
 class Fib {
  public:
   // `key` seeds the name hash; random per process (names are attackers' input).
@@ -65,6 +73,8 @@ class Fib {
   void remove_node(NodeId node);
   void set_label(LabelEntry entry);
   void remove_label(PathLabel label);
+  // The whole set of explicit paths in use here; a few, since each is a policy.
+  void set_paths(std::vector<PathUse> paths);
   // A link lost or back: takes effect for every prefix at once, before SPF has run.
   void set_link_alive(std::uint32_t link, bool alive);
 
@@ -75,6 +85,8 @@ class Fib {
   const InstanceGroup* find(std::string_view prefix) const;  // exact
   const NodeRoute* node(NodeId node) const;
   const LabelEntry* label(PathLabel label) const;
+  // The label of the longest prefix with a path to `egress`; 0 = none, follow SPF.
+  PathLabel path_label(NodeId egress, std::string_view destination) const;
   bool link_alive(std::uint32_t link) const;
   // Brings what match() will read first towards the cache: call for a batch, then match() each.
   void prefetch(std::string_view name) const;

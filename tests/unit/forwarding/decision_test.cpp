@@ -252,3 +252,27 @@ TEST_CASE("drop reasons: each has its own word; unauthenticated ones and errors 
   TestPacket error(spec);
   CHECK_FALSE(error_for(DropReason::no_route, error.packet).has_value());
 }
+
+TEST_CASE("R34 F13 decide: a path in use labels own packets of its prefix to its egress, not probes") {
+  Router r;
+  r.fib.set_label({PathLabel{77}, NodeId{4}, hop(2, 3)});
+  r.fib.set_paths({{NodeId{4}, *Name::parse("B"), PathLabel{77}}});
+  TestPacket own(packet_to(4, "B/4"));
+  Verdict v = r.run(own, true);
+  CHECK(v.by_label);
+  CHECK(v.next_hop.link == 2);
+  CHECK(own.packet.label() == PathLabel{77});
+  TestPacket other_name(packet_to(4, "Bank/4"));
+  CHECK_FALSE(r.run(other_name, true).by_label);
+  TestPacket other_egress(packet_to(2, "B/4"));
+  CHECK_FALSE(r.run(other_egress, true).by_label);
+  TestPacket transit(packet_to(4, "B/4"));
+  CHECK_FALSE(r.run(transit).by_label);
+  wire::ServicePacketSpec probe = packet_to(4, "B/4");
+  probe.kind = wire::PacketKind::probe;
+  TestPacket measuring(probe);
+  CHECK_FALSE(r.run(measuring, true).by_label);
+  r.fib.set_paths({});
+  TestPacket after(packet_to(4, "B/4"));
+  CHECK_FALSE(r.run(after, true).by_label);
+}
