@@ -1,0 +1,80 @@
+"""The arithmetic of the test and benchmark commands."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
+from dmscbench import google  # noqa: E402
+from dmscbench.figures import Figure, table  # noqa: E402
+from dmsctest import results  # noqa: E402
+
+
+def junit(tmp_path, body):
+    path = tmp_path / "r.xml"
+    path.write_text(f"<testsuites><testsuite>{body}</testsuite></testsuites>")
+    return results.read(path)
+
+
+def test_results_count_a_catch_case_with_sections_once(tmp_path):
+    out = junit(tmp_path, '<testcase classname="u.global" name="case/one"/>'
+                          '<testcase classname="u.global" name="case/two"><failure/></testcase>'
+                          '<testcase classname="u.global" name="case/three"/>'
+                          '<testcase classname="u.global" name="other"/>')
+    assert (out.passed, out.failed, out.names) == (1, 1, ["case"])
+
+
+def test_results_of_pytest(tmp_path):
+    out = junit(tmp_path, '<testcase classname="t" name="a"/><testcase classname="t" name="b"><skipped/></testcase>'
+                          '<testcase classname="t" name="c"><error/></testcase>')
+    assert (out.passed, out.failed, out.skipped) == (1, 1, 1)
+
+
+def test_missing_or_broken_results_are_a_failure(tmp_path):
+    assert results.read(tmp_path / "none.xml").bad == 1
+    (tmp_path / "r.xml").write_text("<testsuites>")
+    assert results.read(tmp_path / "r.xml").bad == 1
+
+
+def test_a_catch_program_that_dies_fails(tmp_path):
+    program = tmp_path / "dies"
+    program.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    program.chmod(0o755)
+    done = subprocess.run([ROOT / "tests" / "run_catch.py", program, tmp_path / "r.xml"], capture_output=True, check=False)
+    assert done.returncode != 0
+    out = results.read(tmp_path / "r.xml")
+    assert (out.passed, out.failed) == (0, 1)
+
+
+def test_a_figure_without_baseline_has_no_ratio_and_is_not_ok():
+    figure = Figure("b", "c", 10, "ns")
+    assert figure.ratio is None and not figure.ok
+    line = json.loads(figure.line())
+    assert list(line) == ["bench", "case", "value", "unit", "baseline", "ratio", "goal", "ok"]
+    assert line["ratio"] is None and line["ok"] is False
+
+
+@pytest.mark.parametrize("value, baseline, smaller, goal, ok", [
+    (200, 100, False, 1.5, True), (100, 200, False, 1.5, False), (100, 200, True, 1.5, True),
+    (200, 100, True, 1.5, False), (1, 100, False, None, True)])
+def test_the_goal_is_a_ratio(value, baseline, smaller, goal, ok):
+    assert Figure("b", "c", value, "u", baseline, goal, smaller).ok is ok
+
+
+def test_the_table_has_a_row_per_figure():
+    text = table([Figure("b", "c", 5.7e6, "items/s", 1e6), Figure("b", "d", 3, "ns")])
+    assert len(text.splitlines()) == 3 and "5.7 M" in text
+
+
+def test_google_benchmark_reports_become_figures():
+    report = {"benchmarks": [
+        {"name": "lookup/1000000", "items_per_second": 5e6, "real_time": 1, "time_unit": "ns"},
+        {"name": "lookup/baseline", "items_per_second": 1e6, "real_time": 1, "time_unit": "ns"},
+        {"name": "spf/10000", "real_time": 2.5, "time_unit": "ms"},
+        {"name": "spf/10000_mean", "run_type": "aggregate", "real_time": 2.5, "time_unit": "ms"}]}
+    figures = google.parse("x", report)
+    assert [(f.case, f.value, f.unit, f.ratio) for f in figures] == [
+        ("lookup/1000000", 5e6, "items/s", 5.0), ("spf/10000", 2.5e6, "ns", None)]

@@ -1,0 +1,102 @@
+"""The minimal programs of tests/bench/baselines, run in the very namespaces our daemons run in."""
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import Iterator
+
+from dmsclab.errors import LabError
+from dmsclab.lab import Lab
+from dmsclab.programs import build_dir
+
+IN_PORT, OUT_PORT = 7601, 7602
+
+
+def program(name: str) -> str:
+    path = build_dir() / "tests" / "bench" / "baselines" / f"baseline_{name}"
+    if not path.exists():
+        raise LabError(f"{path} is not built: run tools/build release baseline_{name}")
+    return str(path)
+
+
+def field(text: str, key: str) -> float:
+    """The number after key= in what a baseline program prints."""
+    match = re.search(rf"\b{key}=([\d.]+)", text)
+    if match is None:
+        raise LabError(f"no {key}= in: {text.strip() or '(no output)'}")
+    return float(match.group(1))
+
+
+@contextmanager
+def running(lab: Lab, node: str, *argv: str) -> Iterator[subprocess.Popen[str]]:
+    """A program in the background of a node, ended with SIGTERM."""
+    process = lab.popen(node, *argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def address(lab: Lab, link: str, node: str) -> str:
+    wire = lab.plan.wire(link)
+    return wire.addresses[wire.link.ends.index(node)]
+
+
+def forward_rate(lab: Lab, mode: str, size: int, seconds: float) -> float:
+    """Packets a second that one minimal forwarder carries from sg-1 over sr-1 to sg-2."""
+    inward = f"{address(lab, 'sg-1--sr-1', 'sr-1')}:{IN_PORT}"
+    outward = f"{address(lab, 'sr-1--sg-2', 'sg-2')}:{OUT_PORT}"
+    with running(lab, "sr-1", program("udpfwd"), mode, inward, outward, "1"):
+        sink = lab.popen("sg-2", program("udpgen"), "sink", outward, str(seconds), "0", stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        lab.exec("sg-1", program("udpgen"), "gen", inward, str(size), str(seconds + 0.6), "0", "mmsg",
+                 timeout=seconds + 20)
+        text, _ = sink.communicate(timeout=20)
+    return field(text, "kpps") * 1e3
+
+
+def round_trip_us(lab: Lab, size: int, count: int) -> dict[str, float]:
+    """p50 and p99 of a UDP round trip sg-1 -> sr-1 -> sg-2 -> sr-1 -> sg-1, every hop a minimal program."""
+    there, back = 7611, 7612
+    near, far = address(lab, "sg-1--sr-1", "sg-1"), address(lab, "sr-1--sg-2", "sg-2")
+    at_near, at_far = address(lab, "sg-1--sr-1", "sr-1"), address(lab, "sr-1--sg-2", "sr-1")
+    echo = program("udplat")
+    with running(lab, "sr-1", echo, "echo", f"{at_near}:{there}", f"{far}:{there}", "1"), \
+            running(lab, "sg-2", echo, "echo", f"{far}:{there}", f"{at_far}:{back}", "1"), \
+            running(lab, "sr-1", echo, "echo", f"{at_far}:{back}", f"{near}:{back}", "1"):
+        time.sleep(0.2)
+        text = lab.exec("sg-1", echo, "ping", f"{near}:{back}", f"{at_near}:{there}", str(size), str(count), "1",
+                        timeout=60).stdout
+    return {"p50": field(text, "p50"), "p99": field(text, "p99")}
+
+
+@contextmanager
+def tunnel(lab: Lab, mode: str) -> Iterator[str]:
+    """A minimal TUN tunnel between the two gateways' namespaces, routed by sr-1's kernel; its far address."""
+    ends = {"sg-1": address(lab, "sg-1--sr-1", "sg-1"), "sg-2": address(lab, "sr-1--sg-2", "sg-2")}
+    via = {"sg-1": address(lab, "sg-1--sr-1", "sr-1"), "sg-2": address(lab, "sr-1--sg-2", "sr-1")}
+    lab.exec("sr-1", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    for node, other in (("sg-1", "sg-2"), ("sg-2", "sg-1")):
+        lab.exec(node, "ip", "route", "add", ends[other], "via", via[node])
+    port = 7621
+    try:
+        with running(lab, "sg-1", program("tuntun"), mode, "base0", f"{ends['sg-1']}:{port}",
+                     f"{ends['sg-2']}:{port}", "0"), \
+                running(lab, "sg-2", program("tuntun"), mode, "base0", f"{ends['sg-2']}:{port}",
+                        f"{ends['sg-1']}:{port}", "1"):
+            time.sleep(0.2)
+            for number, node in enumerate(("sg-1", "sg-2"), 1):
+                lab.exec(node, "ip", "address", "add", f"10.250.0.{number}/24", "dev", "base0")
+                lab.exec(node, "ip", "link", "set", "base0", "mtu", "1400", "up")
+            yield "10.250.0.2"
+    finally:
+        for node, other in (("sg-1", "sg-2"), ("sg-2", "sg-1")):
+            lab.exec(node, "ip", "route", "del", ends[other], check=False)
+        lab.exec("sr-1", "sysctl", "-qw", "net.ipv4.ip_forward=0")

@@ -1,0 +1,67 @@
+"""Figures from the Google Benchmark programs of tests/bench: bench_NAME is tests/bench/NAME.cpp.
+
+A case becomes one figure: items per second if the program counts items, else time per iteration. A case
+named X/baseline (or X_baseline) is the baseline of the other cases called X... in the same program.
+"""
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from dmsclab.errors import LabError
+from dmsclab.programs import ROOT, build_dir
+from dmsclab.run import run
+
+from .figures import Figure
+
+NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+BASELINE = re.compile(r"[/_]baseline\b")
+
+
+def programs() -> list[str]:
+    """The names of the programs, from their sources."""
+    return sorted(path.stem for path in (ROOT / "tests" / "bench").glob("*.cpp"))
+
+
+def first_comment(name: str) -> str:
+    """What a program measures: the first sentence of its source."""
+    words = []
+    for line in (ROOT / "tests" / "bench" / f"{name}.cpp").read_text().splitlines():
+        if not line.startswith("//"):
+            break
+        words.append(line.lstrip("/ "))
+    return re.split(r"(?<=[.:])\s", " ".join(words) or name)[0].rstrip(".:")
+
+
+def figures(name: str) -> list[Figure]:
+    program = build_dir() / "tests" / f"bench_{name}"
+    if not program.exists():
+        raise LabError(f"{program} is not built: run tools/build release bench_{name}")
+    done = run([program, "--benchmark_format=json"], timeout=900)
+    return parse(name, json.loads(done.stdout))
+
+
+def parse(name: str, report: dict) -> list[Figure]:
+    cases = [c for c in report["benchmarks"] if c.get("run_type", "iteration") == "iteration"]
+    failed = [c for c in cases if c.get("error_occurred")]
+    if failed:
+        raise LabError(f"bench_{name}: {failed[0]['name']}: {failed[0].get('error_message')}")
+    baselines = {BASELINE.split(c["name"])[0]: _value(c) for c in cases if BASELINE.search(c["name"])}
+    out = []
+    for case in cases:
+        if BASELINE.search(case["name"]):
+            continue
+        value, unit = _value(case)
+        found = next((b for stem, b in baselines.items() if case["name"].startswith(stem) and b[1] == unit), None)
+        out.append(Figure(name, case["name"], value, unit, found[0] if found else None,
+                          smaller_is_better=unit == "ns"))
+    return out
+
+
+def _value(case: dict) -> tuple[float, str]:
+    if "items_per_second" in case:
+        return case["items_per_second"], "items/s"
+    if "bytes_per_second" in case:
+        return case["bytes_per_second"], "bytes/s"
+    return case["real_time"] * NANOSECONDS[case["time_unit"]], "ns"
