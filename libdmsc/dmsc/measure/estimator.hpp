@@ -23,6 +23,7 @@ class DelayEstimator {
   bool known() const { return samples_ > 0; }
   Duration mean() const { return mean_; }
   Duration jitter() const { return jitter_; }
+  Duration last() const { return last_; }
   // Smallest sample seen lately: forgets by 1/256 per sample towards the mean.
   Duration floor() const { return floor_; }
   std::uint64_t samples() const { return samples_; }

@@ -1,0 +1,126 @@
+#include "dmsc/node/instance_prober.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+namespace dmsc::node {
+
+InstanceProber::InstanceProber(Node& node, Duration interval)
+    : node_(node), interval_(interval), timer_(node.io()) {}
+
+void InstanceProber::start() { round(); }
+
+void InstanceProber::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+void InstanceProber::used(const Name& prefix, std::uint64_t calls, std::uint64_t bytes) {
+  in_use_[prefix] = node_.now();
+  UseCount& use = uses_[prefix];
+  use.prefix = prefix;
+  use.calls += calls;
+  use.bytes += bytes;
+}
+
+std::vector<UseCount> InstanceProber::take_uses() {
+  std::vector<UseCount> out;
+  for (auto& [name, use] : uses_) out.push_back(std::move(use));
+  uses_.clear();
+  return out;
+}
+
+std::set<Name> InstanceProber::names(Time now) {
+  std::erase_if(in_use_, [&](const auto& e) { return e.second + kInUse < now; });
+  std::set<Name> out = watched_;
+  for (const auto& [name, when] : in_use_) out.insert(name);
+  return out;
+}
+
+void InstanceProber::round() {
+  std::vector<Key> targets;
+  for (const Name& name : names(node_.now())) {
+    const routing::RibRoute* route = node_.rib().find(name);
+    if (route == nullptr) continue;
+    for (const auto& choice : route->choices) targets.push_back({name, choice.instance});
+  }
+  std::sort(targets.begin(), targets.end());
+  std::erase_if(states_, [&](const auto& e) {
+    return !std::binary_search(targets.begin(), targets.end(), e.first);
+  });
+  // With more targets than fit one round, go on where the last one ended.
+  auto first = std::lower_bound(targets.begin(), targets.end(), resume_);
+  std::rotate(targets.begin(), first, targets.end());
+  std::size_t count = std::min(targets.size(), kMaxTargets);
+  for (std::size_t i = 0; i < count; ++i) probe(targets[i]);
+  resume_ = count < targets.size() ? targets[count] : Key{};
+  timer_.expires_after(interval_);
+  timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    auto self = weak.lock();
+    if (!error && self && !self->stopped_) self->round();
+  });
+}
+
+void InstanceProber::probe_now(const Name& prefix) {
+  const routing::RibRoute* route = node_.rib().find(prefix);
+  if (route == nullptr) return;
+  for (const auto& choice : route->choices) probe({prefix, choice.instance});
+}
+
+void InstanceProber::probe(const Key& key) {
+  State& state = states_[key];
+  std::vector<dataplane::Worker*> workers = node_.workers();
+  if (state.waiting || workers.empty()) return;
+  state.waiting = true;
+  dataplane::ProbeSpec spec;
+  spec.destination = key.prefix.text();
+  spec.egress = key.instance.egress;
+  spec.instance = key.instance.id;
+  Duration timeout = std::clamp(interval_, Duration(milliseconds(200)), Duration(seconds(2)));
+  dataplane::Worker* worker = workers.front();
+  worker->post([worker, spec, timeout, key, weak = weak_from_this(), io = &node_.io()] {
+    worker->probe(spec, timeout, [weak, key, io](const dataplane::ProbeResult& result) {
+      boost::asio::post(*io, [weak, key, result] {
+        if (auto self = weak.lock(); self && !self->stopped_) self->take(key, result);
+      });
+    });
+  });
+}
+
+void InstanceProber::take(const Key& key, const dataplane::ProbeResult& result) {
+  auto it = states_.find(key);
+  if (it == states_.end()) return;
+  State& state = it->second;
+  state.waiting = false;
+  using Outcome = dataplane::ProbeResult::Outcome;
+  state.loss.add(result.outcome != Outcome::answered);
+  if (result.outcome == Outcome::answered) {
+    state.delay.add(result.round_trip / 2);
+    state.answered = node_.now();
+    state.ever = true;
+    state.available = result.health.health != dataplane::Health::failing;
+  } else if (result.outcome == Outcome::error && result.error == wire::ErrorCode::no_instance) {
+    state.available = false;
+    state.ever = true;
+    state.answered = node_.now();
+  }
+}
+
+std::vector<InstanceMeasure> InstanceProber::measures() const {
+  std::vector<InstanceMeasure> out;
+  for (const auto& [key, state] : states_) {
+    InstanceMeasure m;
+    m.prefix = key.prefix;
+    m.instance = key.instance;
+    m.age = node_.now() - state.answered;
+    m.measured = state.ever && m.age < std::max(interval_ * 10, Duration(seconds(10)));
+    m.delay = state.delay.last();  // the center's window does the smoothing
+    m.jitter = state.delay.jitter();
+    m.loss_ppm = state.loss.ppm().value_or(0);
+    m.available = state.available;
+    out.push_back(std::move(m));
+  }
+  return out;
+}
+
+}  // namespace dmsc::node
