@@ -23,9 +23,11 @@ add_library(dmsc_asio INTERFACE)
 target_link_libraries(dmsc_asio INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(dmsc_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)
 include(cmake/protobuf.cmake)
+add_library(dmsc_version INTERFACE)
+target_compile_definitions(dmsc_version INTERFACE DMSC_VERSION="${PROJECT_VERSION}")
 
 set(DMSC_PACKAGES_runtime dmsc_proto dmsc_asio spdlog::spdlog yaml-cpp PkgConfig::SYSTEMD
-    nlohmann_json::nlohmann_json prometheus-cpp::core CLI11::CLI11 OpenSSL::SSL)
+    nlohmann_json::nlohmann_json prometheus-cpp::core CLI11::CLI11 OpenSSL::SSL dmsc_version)
 set(DMSC_PACKAGES_dataplane PkgConfig::URCU)
 set(DMSC_PACKAGES_client dmsc_proto dmsc_asio)
 set(DMSC_PACKAGES_sgd CLI11::CLI11)

@@ -25,7 +25,7 @@ class Service;
 
 namespace dmsc::runtime {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // columns are shown in the order they are written
 using Arguments = std::vector<std::string>;
 
 // What Admin calls; each runs on the io_context's thread. An unset one answers UNIMPLEMENTED.
@@ -69,8 +69,9 @@ class InspectServer {
   // Ends every call and closes both sockets. On the io_context's thread or after it ended.
   void stop();
 
+  struct Core;  // inspect_core.hpp
+
  private:
-  struct Core;
   struct Servers;
   std::shared_ptr<Core> core_;
   std::unique_ptr<Servers> servers_;

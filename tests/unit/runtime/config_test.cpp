@@ -1,0 +1,145 @@
+#include "dmsc/runtime/config.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "dmsc/runtime/node_config.hpp"
+
+using namespace dmsc;
+using namespace dmsc::runtime;
+
+namespace {
+
+std::string report_of(const std::string& text) {
+  auto doc = ConfigDocument::parse(text, "f.yaml");
+  read_router_config(doc->root(), "srd");
+  doc->finish();
+  return doc->report();
+}
+
+}  // namespace
+
+TEST_CASE("config: an unknown key is an error with line, column and a suggestion") {
+  CHECK(report_of("node:\n  name: sr-1\n  run_dri: /run/x\n") ==
+        "f.yaml:3:3: node.run_dri: unknown key: did you mean 'run_dir'?\n");
+  CHECK(report_of("node:\n  name: sr-1\nlnks: []\n") ==
+        "f.yaml:3:1: lnks: unknown key: did you mean 'links'?\n");
+  CHECK(report_of("node:\n  name: sr-1\nzebra: 1\n") == "f.yaml:3:1: zebra: unknown key\n");
+}
+
+TEST_CASE("config: every error is reported, in the order of the file") {
+  CHECK(
+      report_of("node:\n"
+                "  name: SR_1\n"
+                "links:\n"
+                "  - name: a\n"
+                "    local: 10.0.0.1\n"
+                "    metric: 0\n"
+                "    liveness: {interval: 50, multiplier: 99}\n"
+                "log: {level: loud}\n") ==
+      "f.yaml:2:9: node.name: 'SR_1' is no node name: 1 to 63 of a-z, 0-9 and -, not at the ends\n"
+      "f.yaml:4:5: links[0].remote: is required\n"
+      "f.yaml:6:13: links[0].metric: '0' is no metric: 1 to 16777215, or auto\n"
+      "f.yaml:7:26: links[0].liveness.interval: '50' has no unit: write a duration such as 50ms, "
+      "3s or 1h\n"
+      "f.yaml:7:42: links[0].liveness.multiplier: 99 is not between 2 and 50\n"
+      "f.yaml:8:14: log.level: 'loud' is no log level: debug, info, warning or error\n");
+}
+
+TEST_CASE("config: a key given twice is an error") {
+  CHECK(report_of("node: {name: a}\nspa: []\nspa: [h:1]\n") ==
+        "f.yaml:3:1: spa: given twice, first on line 2\n");
+}
+
+TEST_CASE("config: wrong shapes are named") {
+  CHECK(report_of("node: []\n") ==
+        "f.yaml:1:7: node: must be a map of keys\n"
+        "f.yaml:1:7: node.name: is required\n");
+  CHECK(report_of("node: {name: a}\nlinks: {}\n") == "f.yaml:2:8: links: must be a list\n");
+  CHECK(report_of("node: {name: [a]}\n") == "f.yaml:1:14: node.name: must be a single value\n");
+  CHECK(report_of("node: {name: }\n") == "f.yaml:1:8: node.name: has no value\n");
+  CHECK(report_of("- a\n") ==
+        "f.yaml:1:1: the file must be a map of sections\nf.yaml:1:1: node.name: is required\n");
+}
+
+TEST_CASE("config: a file that is not YAML gives its first error only") {
+  CHECK(report_of("node:\n  name: [a\nlinks: }\n").rfind("f.yaml:3:", 0) == 0);
+  std::string all = report_of("a: [\n");
+  CHECK(all.find("not YAML") != std::string::npos);
+  CHECK(std::count(all.begin(), all.end(), '\n') == 1);
+}
+
+TEST_CASE("config: defaults, and lists or sections left empty") {
+  auto doc = ConfigDocument::parse("node: {name: sr-1}\nlinks:\nspa:\nlog:\n", "f");
+  RouterConfig c = read_router_config(doc->root(), "srd");
+  doc->finish();
+  CHECK(doc->report() == "");
+  CHECK(c.node.state_dir == "/var/lib/dmsc/srd");
+  CHECK(c.node.run_dir == "/run/dmsc/srd");
+  CHECK(c.links.empty());
+  CHECK(c.log.level == log::Level::info);
+}
+
+TEST_CASE("config: a link with every key") {
+  auto doc = ConfigDocument::parse(
+      "node: {name: sr-1}\n"
+      "links:\n"
+      "  - {name: l, peer: sr-2, interface: eth1, local: 10.0.0.1, remote: 'sr-2.example:9000',\n"
+      "     metric: auto, bandwidth: 1Gbit/s, mtu: 1400, liveness: {interval: 10ms, multiplier: "
+      "3}}\n",
+      "f");
+  RouterConfig c = read_router_config(doc->root(), "srd");
+  doc->finish();
+  REQUIRE(doc->report() == "");
+  REQUIRE(c.links.size() == 1);
+  const LinkSection& l = c.links[0];
+  CHECK(l.local == Endpoint{"10.0.0.1", 7401});
+  CHECK(l.remote == Endpoint{"sr-2.example", 9000});
+  CHECK(l.metric == 0);
+  CHECK(l.bandwidth_bps == 1'000'000'000);
+  CHECK(l.mtu == 1400);
+  CHECK(l.liveness.interval == milliseconds(10));
+  CHECK(l.liveness.multiplier == 3);
+}
+
+TEST_CASE("config: two links may not share a name or a pair of addresses") {
+  std::string text = report_of(
+      "node: {name: a}\nlinks:\n"
+      "  - {name: x, local: 10.0.0.1, remote: 10.0.0.2}\n"
+      "  - {name: x, local: 10.0.0.1, remote: 10.0.0.2}\n");
+  CHECK(text ==
+        "f.yaml:4:12: links[1].name: 'x' is already links[0]\n"
+        "f.yaml:4:40: links[1].remote: 10.0.0.1:7401 to 10.0.0.2:7401 is already links[0]\n");
+}
+
+TEST_CASE("config: a run_dir too long for Unix sockets is refused") {
+  std::string text = report_of("node: {name: a, run_dir: /" + std::string(100, 'x') + "}\n");
+  CHECK(text.find("Unix sockets could not be named") != std::string::npos);
+}
+
+TEST_CASE("config: a value may be checked by its reader") {
+  auto doc = ConfigDocument::parse("a: {b: 5, c: [1, x], e: red, p: 7%}\n", "f");
+  ConfigNode a = doc->root().section("a");
+  CHECK(a.integer("b", {1, 2, 9}) == 5);
+  std::vector<std::uint64_t> got;
+  for (const auto& element : a.list("c")) got.push_back(element.as(parse_integer).value_or(77));
+  CHECK(got == std::vector<std::uint64_t>{1, 77});
+  CHECK(a.choice("e", {"green", "blue"}, 1) == 1);
+  CHECK(a.percent("p", {0, 0.5, 1}) == Approx(0.07));
+  a.error("b", "is odd");
+  doc->finish();
+  CHECK(doc->report() ==
+        "f:1:8: a.b: is odd\nf:1:18: a.c[1]: 'x' is not a whole number\n"
+        "f:1:25: a.e: 'red' is not one of green, blue\n");
+}
+
+TEST_CASE("config: an unreadable file names itself") {
+  auto doc = ConfigDocument::load("/nonexistent/x.yaml");
+  REQUIRE_FALSE(doc.ok());
+  CHECK(doc.error().message == "/nonexistent/x.yaml: No such file or directory");
+}
+
+TEST_CASE("config: suggestions are near words only") {
+  CHECK(nearest_word("metirc", {"metric", "mtu"}) == "metric");
+  CHECK(nearest_word("mut", {"metric", "mtu"}) == "mtu");
+  CHECK(nearest_word("xyz", {"metric", "mtu"}) == "");
+}
