@@ -90,7 +90,6 @@ struct Endpoint {
 struct InstancePin {
   NodeId egress;
   InstanceId instance;
-  PathLabel label;
 };
 
 // What the gateway tells the edge. All are called on the home worker's thread; none may block.
@@ -100,10 +99,12 @@ struct EdgeHooks {
   std::function<std::optional<InstancePin>(const Name& destination, std::uint64_t flow)> choose;
   // True while the pinned instance still serves `destination`. Default: as the FIB says.
   std::function<bool(const Name& destination, const InstancePin& pin)> alive;
+  // The explicit path a policy gives the flow now, 0 = SPF. Default: 0. Asked again every 200 ms.
+  std::function<PathLabel(const Name& destination, const InstancePin& pin, std::uint64_t flow)> label;
   // May `source` (empty = anonymous) at `ingress` call `destination`? Default: yes.
   std::function<bool(std::string_view source, NodeId ingress, const Name& destination)> allowed;
   // Largest service datagram (service header and payload, in bytes) on every path to `egress`.
-  // Default: 1372 = 1400 - IPv4 - UDP.
+  // Default: 1400, as node::LinkSettings::mtu.
   std::function<std::size_t(NodeId egress)> path_mtu;
 };
 

@@ -194,6 +194,12 @@ bool clamp_mss(std::span<std::uint8_t> tcp, std::uint16_t mss) {
   return false;
 }
 
+std::uint16_t mss_for(std::size_t l4) {
+  constexpr std::size_t kTcpHeader = 20, kLeast = 88, kMost = 65495;
+  std::size_t mss = l4 > kTcpHeader ? l4 - kTcpHeader : 0;
+  return static_cast<std::uint16_t>(std::clamp(mss, kLeast, kMost));
+}
+
 bool may_answer_with_icmp(const Ip4Packet& p) {
   if (p.fragment_offset != 0 || p.source.value == 0 || p.source.is_multicast_or_broadcast() ||
       p.destination.is_multicast_or_broadcast()) {

@@ -77,6 +77,9 @@ void set_port(std::uint8_t protocol, std::span<std::uint8_t> l4, PortField field
 // On a SYN lowers an MSS option above `mss` (checksum kept right); true if it did. A SYN without the
 // option already stands for 536 (RFC 9293 3.7.1) and is left alone. Malformed options end the scan.
 bool clamp_mss(std::span<std::uint8_t> tcp, std::uint16_t mss);
+// The MSS for segments of at most `l4` bytes, header included; never below 88 (the least that Linux
+// takes), so that a tiny path still connects and is told by ICMP.
+std::uint16_t mss_for(std::size_t l4);
 
 // ---- answers: whole IP packets -----------------------------------------------------------------
 namespace icmp {

@@ -1,0 +1,180 @@
+// The data path of the edge without any I/O: IP packets of TUN devices in, service packets out, and
+// back. Pure but for the PathIo it is given; one thread. docs/protocol.md, "L4 segments".
+//
+//   edge_path.cpp        dispatch, external traffic, ICMP, expiry
+//   edge_path_out.cpp    client side: program -> name, replies, errors
+//   edge_path_in.cpp     server side: service packet -> endpoint, answers
+#pragma once
+#include <memory>
+#include <unordered_map>
+
+#include "dmsc/forwarding/decision.hpp"
+#include "dmsc/wire/service_header.hpp"
+#include "sgd/edge_flow.hpp"
+#include "sgd/edge_reassembly.hpp"
+#include "sgd/edge_virtual.hpp"
+
+namespace dmsc::sgd {
+
+// Free bytes a caller leaves in front of an IP packet for the service header.
+inline constexpr std::size_t kHeadroom = 1024;
+
+class PathIo {
+ public:
+  virtual ~PathIo() = default;
+  virtual forwarding::Verdict originate(std::span<std::uint8_t> datagram) = 0;
+  virtual void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
+                          std::string_view text) = 0;
+  // Writes one IP packet, given in two parts, into the TUN of `port`.
+  virtual void write_tun(std::uint32_t port, ByteView head, ByteView body) = 0;
+  // True if packets of this flow id, and the answers to them, meet this worker.
+  virtual bool flow_is_ours(std::uint64_t flow) = 0;
+  virtual std::optional<InstancePin> choose(const Name& destination, std::uint64_t flow) = 0;
+  virtual bool alive(const Name& destination, const InstancePin& pin) = 0;
+  virtual PathLabel label(const Name& destination, const InstancePin& pin, std::uint64_t flow) = 0;
+  virtual bool allowed(std::string_view source, NodeId ingress, const Name& destination) = 0;
+  virtual std::size_t path_mtu(NodeId egress) = 0;
+  virtual Time now() = 0;
+  virtual NodeId self() = 0;
+};
+
+// Ports: 0 is the host's TUN, 1 the one for external traffic, pods follow.
+inline constexpr std::uint32_t kHostPort = 0, kExternalPort = 1, kFirstPodPort = 2;
+
+struct PathPort {
+  Ipv4 address;        // the pod's own; 0 for host and external
+  Ipv4 gateway;        // we speak ICMP from here
+  External external = External::refuse;
+  Name source;         // granted name of its packets; empty = anonymous
+  InstanceId source_instance;
+  bool open = false;   // has a TUN now
+  std::size_t flows = 0;
+  double icmp_tokens = 0;
+  Time icmp_filled;
+};
+
+// X(name): every counter of the path, in the order of the enumeration.
+#define DMSC_EDGE_COUNTERS(X)                                                                     \
+  X(tun_in) X(tun_out) X(service_in) X(service_out) X(external_out) X(external_in)                \
+  X(malformed) X(not_ipv4) X(spoofed_source) X(ttl_expired) X(multicast) X(no_address)            \
+  X(no_instance) X(not_allowed) X(flow_limit) X(too_big) X(send_failed) X(port_refused)           \
+  X(external_refused) X(unknown_flow) X(wrong_peer) X(no_endpoint) X(port_down) X(bad_segment)    \
+  X(repinned) X(icmp_sent) X(icmp_limited) X(rst_sent) X(error_in) X(hint_ignored)                \
+  X(client_addresses_full) X(protocol_refused)
+enum class Count : std::size_t {
+#define DMSC_EDGE_ENUM(name) name,
+  DMSC_EDGE_COUNTERS(DMSC_EDGE_ENUM)
+#undef DMSC_EDGE_ENUM
+  count_,
+};
+
+struct PathConfig {
+  Ipv4Net name_range, client_range;
+  std::size_t max_flows = 262144;
+  crypto::Key16 key{};            // secret; the same after a restart gives the same flow ids
+};
+
+class EdgePath {
+ public:
+  // `io` and `names` (addresses of name_range) outlive it.
+  EdgePath(PathConfig config, PathIo& io, VirtualAddresses& names);
+
+  // ---- what it serves -----------------------------------------------------------------------------
+  // Defines or changes a port; closing it (open = false) drops its flows.
+  void set_port(std::uint32_t index, const PathPort& port);
+  void set_source(std::uint32_t port, const Name& source, InstanceId instance);
+  void set_endpoint(InstanceId instance, std::uint32_t port, Endpoint endpoint);
+  void remove_endpoint(InstanceId instance);
+
+  // ---- packets -------------------------------------------------------------------------------------
+  // `buffer[at...]` is one IP packet read from the TUN of `port`; at >= kHeadroom. The buffer is
+  // overwritten.
+  void from_tun(std::uint32_t port, std::span<std::uint8_t> buffer, std::size_t at);
+  // Kind `packet`, destined for this node.
+  void from_network(wire::ServicePacket& packet);
+  // An error for a flow; false if the flow is unknown.
+  bool error_from_network(const wire::ServicePacket& packet);
+
+  // Looks at a slice of the tables and forgets what is idle. Call every 100 ms: each flow is met
+  // about every ten seconds.
+  void expire();
+
+  std::size_t flows() const { return out_.size() + in_.size(); }
+  void snapshot(EdgeSnapshot& into) const;
+  std::uint64_t counter(Count c) const { return counters_[static_cast<std::size_t>(c)]; }
+
+ private:
+  using OutTable = std::unordered_map<FlowKey, std::unique_ptr<OutFlow>, FlowHash>;
+  using InKey = std::pair<NodeId, std::uint64_t>;
+  using InTable = std::unordered_map<InKey, std::unique_ptr<InFlow>, FlowHash>;
+  struct Target {
+    std::uint32_t port = 0;
+    Endpoint endpoint;
+  };
+
+  void count(Count c) { ++counters_[static_cast<std::size_t>(c)]; }
+  PathPort* port(std::uint32_t index) {
+    return index < ports_.size() && ports_[index].open ? &ports_[index] : nullptr;
+  }
+  void write_ip(std::uint32_t port, Ipv4 source, Ipv4 destination, std::uint8_t tos,
+                std::uint8_t protocol, ByteView l4);
+  bool icmp_allowed(PathPort& port);
+  void answer_icmp(std::uint32_t port, const Ip4Packet& offending, std::uint8_t type,
+                   std::uint8_t code, std::uint16_t mtu = 0);
+  void answer_rst(std::uint32_t port, const Ip4Packet& offending);
+  // Puts the flow's header in front of `l4` (kHeadroom bytes are free there) and sends it.
+  forwarding::Verdict send(FlowState& flow, std::span<std::uint8_t> l4, std::uint8_t tos);
+
+  // dispatch
+  void from_pod_or_host(std::uint32_t port, const Ip4Packet& packet);
+  void to_external(std::uint32_t port, const Ip4Packet& packet);
+  void from_external(const Ip4Packet& packet);
+  bool source_ok(std::uint32_t port, const Ip4Packet& packet) const;
+
+  // client side
+  void call(std::uint32_t port, const Ip4Packet& packet);
+  OutFlow* open_out(const FlowKey& key, const Ip4Packet& packet);
+  bool pin(OutFlow& flow);
+  bool check(OutFlow& flow);
+  void build_header(OutFlow& flow);
+  void give_up(OutFlow& flow, const Ip4Packet& packet);
+  void sent(OutFlow& flow, const forwarding::Verdict& verdict);
+  void reply_from_network(wire::ServicePacket& packet);
+  void tell_program(OutFlow& flow, std::uint8_t code, std::uint16_t mtu = 0);
+  void reset_program(OutFlow& flow);
+  void refused_by_egress(OutFlow& flow, wire::ErrorCode code);
+  void hint(OutFlow& flow, wire::ErrorCode code);
+  void erase_out(OutTable::iterator it);
+
+  // server side
+  void request_from_network(wire::ServicePacket& packet);
+  InFlow* open_in(wire::ServicePacket& packet, const Segment& segment);
+  const Target* target_for(wire::ServicePacket& packet);
+  void build_header(InFlow& flow, const wire::ServicePacket& packet);
+  void refuse_port(wire::ServicePacket& packet, const Segment& segment);
+  bool bind_client(InFlow& flow, const wire::ServicePacket& packet, std::uint16_t client_port);
+  void answer(std::uint32_t port, const Ip4Packet& packet);
+  void answer_is_icmp(std::uint32_t port, const Ip4Packet& packet);
+  void erase_in(InTable::iterator it);
+
+  PathConfig config_;
+  PathIo& io_;
+  VirtualAddresses& names_;
+  VirtualAddresses clients_;
+  Reassembler reassembler_;
+  std::vector<PathPort> ports_;
+  std::unordered_map<InstanceId, Target> endpoints_;
+  OutTable out_;
+  std::unordered_map<std::uint64_t, OutFlow*> out_by_id_;
+  InTable in_;
+  std::unordered_map<FlowKey, InFlow*, FlowHash> in_by_tuple_;
+  std::size_t out_cursor_ = 0, in_cursor_ = 0;
+  std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
+};
+
+// The service port's endpoint port, or 0 if the announcement does not map it.
+std::uint16_t map_port(const Endpoint& endpoint, L4 protocol, std::uint16_t service_port);
+// True if an instance with these names answers for `destination`.
+bool serves(const Endpoint& endpoint, std::string_view destination);
+
+}  // namespace dmsc::sgd

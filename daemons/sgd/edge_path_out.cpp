@@ -1,0 +1,308 @@
+// Client side: a program of ours calls a name through its virtual address.
+#include <algorithm>
+
+#include "sgd/edge_path.hpp"
+
+namespace dmsc::sgd {
+namespace {
+
+constexpr Duration kCheckInterval = milliseconds(200);
+constexpr std::size_t kMinDatagram = 576;  // below that a too-big hint is not believed
+constexpr std::size_t kHintStep = 64;
+
+wire::PayloadProtocol payload(L4 protocol) {
+  return protocol == L4::tcp ? wire::PayloadProtocol::tcp : wire::PayloadProtocol::udp;
+}
+
+// Largest L4 segment a datagram of `mtu` bytes carries behind the flow's header.
+std::size_t room(const OutFlow& flow) {
+  return flow.mtu > flow.header.size() ? flow.mtu - flow.header.size() : 0;
+}
+
+}  // namespace
+
+void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
+  auto segment = parse_segment(packet.protocol, packet.l4);
+  if (!segment) {
+    bool known = packet.protocol == kProtoTcp || packet.protocol == kProtoUdp;
+    count(known ? Count::bad_segment : Count::protocol_refused);
+    if (!known) answer_icmp(index, packet, icmp::kUnreachable, icmp::kProtocol);
+    return;
+  }
+  FlowKey key{index, segment->protocol, packet.source, packet.destination, segment->source_port,
+              segment->destination_port};
+  auto it = out_.find(key);
+  bool opening = (segment->tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  if (it != out_.end() && opening && it->second->closing()) {
+    erase_out(it);  // a new connection on the ports of an old one is balanced anew
+    it = out_.end();
+  }
+  OutFlow* flow = it != out_.end() ? it->second.get() : open_out(key, packet);
+  if (flow == nullptr) return;
+  if (!check(*flow)) return give_up(*flow, packet);
+  if (packet.l4.size() > room(*flow)) {
+    count(Count::too_big);
+    return answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
+                       static_cast<std::uint16_t>(room(*flow) + kIpHeaderBytes));
+  }
+  if (segment->protocol == L4::tcp) {
+    flow->note_flags(segment->tcp_flags, true);
+    std::size_t length = packet.l4.size() - segment->header_bytes;
+    if ((segment->tcp_flags & (kTcpSyn | kTcpFin)) != 0) ++length;
+    flow->next_sequence = segment->sequence + static_cast<std::uint32_t>(length);
+    flow->acknowledged = segment->acknowledgement;
+    clamp_mss(packet.l4, mss_for(room(*flow)));
+  }
+  readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
+  sent(*flow, send(*flow, packet.l4, packet.tos));
+}
+
+OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
+  const std::string* text = names_.find(key.destination);
+  auto name = text ? Name::parse(*text) : Result<Name>(Error{});
+  PathPort& p = ports_[key.port];
+  auto refuse = [&](Count why, std::uint8_t code) -> OutFlow* {
+    count(why);
+    answer_icmp(key.port, packet, icmp::kUnreachable, code);
+    return nullptr;
+  };
+  if (!name) return refuse(Count::no_address, icmp::kHost);
+  if (!io_.allowed(p.source.text(), io_.self(), *name)) {
+    return refuse(Count::not_allowed, icmp::kAdminProhibited);
+  }
+  if (out_.size() >= config_.max_flows || p.flows >= std::max<std::size_t>(1024, config_.max_flows / 4)) {
+    return refuse(Count::flow_limit, icmp::kHost);
+  }
+  auto flow = std::make_unique<OutFlow>();
+  flow->key = key;
+  flow->destination = *name;
+  flow->source = p.source.text();
+  flow->last = io_.now();
+  // The id follows from the tuple: after a restart the flow is told apart, and pinned, as before.
+  auto bytes = key.bytes();
+  for (std::uint8_t attempt = 0; attempt < 255; ++attempt) {
+    Bytes input(bytes.begin(), bytes.end());
+    input.push_back(attempt);
+    flow->id = crypto::siphash24(config_.key, input);
+    if (io_.flow_is_ours(flow->id) && out_by_id_.count(flow->id) == 0) break;
+  }
+  if (!pin(*flow)) {
+    count(Count::no_instance);
+    if (packet.protocol == kProtoTcp && (packet.l4[13] & kTcpSyn) == 0) {
+      answer_rst(key.port, packet);  // of a connection whose service is gone
+    } else {
+      answer_icmp(key.port, packet, icmp::kUnreachable, icmp::kHost);
+    }
+    return nullptr;
+  }
+  names_.touch(key.destination, io_.now());
+  ++p.flows;
+  OutFlow* raw = flow.get();
+  out_by_id_[flow->id] = raw;
+  out_.emplace(key, std::move(flow));
+  return raw;
+}
+
+bool EdgePath::pin(OutFlow& flow) {
+  auto chosen = io_.choose(flow.destination, flow.id);
+  if (!chosen) return false;
+  flow.pin = *chosen;
+  flow.checked = io_.now();
+  flow.mtu = io_.path_mtu(flow.pin.egress);
+  flow.label = io_.label(flow.destination, flow.pin, flow.id);
+  build_header(flow);
+  return true;
+}
+
+void EdgePath::build_header(OutFlow& flow) {
+  const PathPort& p = ports_[flow.key.port];
+  wire::ServicePacketSpec spec;
+  spec.kind = wire::PacketKind::packet;
+  spec.protocol = payload(flow.key.protocol);
+  spec.label = flow.label;
+  spec.flow = flow.id;
+  spec.egress = flow.pin.egress;
+  spec.ingress = io_.self();
+  spec.destination = flow.destination.text();
+  spec.source = flow.source;
+  spec.instance = flow.pin.instance;
+  spec.source_instance = p.source_instance;
+  spec.ports = std::pair{flow.key.source_port, flow.key.destination_port};
+  auto header = wire::build_service_packet(spec, {});
+  flow.header = header ? std::move(*header) : Bytes{};  // two names always fit
+}
+
+// Keeps the pin while its instance lives (DESIGN section 6); false if none is left.
+bool EdgePath::check(OutFlow& flow) {
+  Time now = io_.now();
+  if (now - flow.checked < kCheckInterval) return true;
+  flow.checked = now;
+  if (!io_.alive(flow.destination, flow.pin)) {
+    if (!pin(flow)) return false;
+    count(Count::repinned);
+    return true;
+  }
+  PathLabel label = io_.label(flow.destination, flow.pin, flow.id);
+  std::size_t mtu = io_.path_mtu(flow.pin.egress);
+  flow.mtu = flow.mtu == 0 ? mtu : std::min(flow.mtu, mtu);
+  if (label != flow.label) {
+    flow.label = label;
+    build_header(flow);
+  }
+  return true;
+}
+
+// The name has no instance any more: the program is told at once.
+void EdgePath::give_up(OutFlow& flow, const Ip4Packet& packet) {
+  count(Count::no_instance);
+  flow.checked = Time{};  // look again with the next packet
+  if (packet.protocol == kProtoTcp && flow.established) {
+    flow.reset = true;
+    return answer_rst(flow.key.port, packet);
+  }
+  answer_icmp(flow.key.port, packet, icmp::kUnreachable, icmp::kHost);
+}
+
+// `packet`'s IP header is gone by now: the service header stands in its place.
+void EdgePath::sent(OutFlow& flow, const forwarding::Verdict& verdict) {
+  if (verdict.action != forwarding::Action::drop) return;
+  using forwarding::DropReason;
+  switch (verdict.reason) {
+    case DropReason::too_big:
+      flow.mtu = std::max(kMinDatagram, flow.mtu - std::min(flow.mtu, kHintStep));
+      return tell_program(flow, icmp::kFragmentationNeeded,
+                          static_cast<std::uint16_t>(room(flow) + kIpHeaderBytes));
+    case DropReason::no_route:
+    case DropReason::no_instance:
+    case DropReason::egress_unreachable:
+    case DropReason::link_down:
+      // An established flow waits for the network to heal; TCP retransmits.
+      if (flow.established) return;
+      flow.checked = Time{};
+      return tell_program(flow, icmp::kHost);
+    default:
+      return;
+  }
+}
+
+void EdgePath::reply_from_network(wire::ServicePacket& packet) {
+  auto it = out_by_id_.find(packet.flow());
+  if (it == out_by_id_.end()) return count(Count::unknown_flow);
+  OutFlow& flow = *it->second;
+  if (packet.ingress() != flow.pin.egress) return count(Count::wrong_peer);
+  auto l4 = packet.payload();
+  std::uint8_t protocol = static_cast<std::uint8_t>(packet.payload_protocol());
+  auto segment = parse_segment(protocol, l4);
+  if (!segment || segment->protocol != flow.key.protocol ||
+      segment->source_port != flow.key.destination_port ||
+      segment->destination_port != flow.key.source_port) {
+    return count(Count::bad_segment);
+  }
+  if (!port(flow.key.port)) return count(Count::port_down);
+  ++flow.packets_in;
+  flow.last = io_.now();
+  flow.established = true;
+  if (segment->protocol == L4::tcp) {
+    flow.note_flags(segment->tcp_flags, false);
+    clamp_mss(l4, mss_for(room(flow)));
+  }
+  readdress_checksum(protocol, l4, {}, {}, flow.key.destination, flow.key.source);
+  std::uint8_t tos = packet.traffic_class();
+  bool marked = (packet.flags() & wire::kFlagCongestion) != 0 && (tos & 3) != 0;
+  write_ip(flow.key.port, flow.key.destination, flow.key.source,
+           static_cast<std::uint8_t>(marked ? tos | 3 : tos), protocol, l4);
+}
+
+// An ICMP error about the flow's last packet, as if its router had sent it.
+void EdgePath::tell_program(OutFlow& flow, std::uint8_t code, std::uint16_t mtu) {
+  Bytes l4(8);
+  bool tcp = flow.key.protocol == L4::tcp;
+  ByteWriter w;
+  w.u16(flow.key.source_port).u16(flow.key.destination_port);
+  // TCP believes only what lies in its window: the last byte it has sent.
+  tcp ? w.u32(flow.next_sequence - 1) : w.u16(8).u16(0);
+  l4 = w.take();
+  Ip4Fields fields;
+  fields.source = flow.key.source;
+  fields.destination = flow.key.destination;
+  fields.protocol = static_cast<std::uint8_t>(flow.key.protocol);
+  auto header = make_ip4_header(fields, l4.size());
+  Bytes bytes(header.begin(), header.end());
+  bytes.insert(bytes.end(), l4.begin(), l4.end());
+  auto packet = parse_ip4(bytes);
+  if (packet) answer_icmp(flow.key.port, *packet, icmp::kUnreachable, code, mtu);
+}
+
+void EdgePath::reset_program(OutFlow& flow) {
+  PathPort* p = port(flow.key.port);
+  if (p == nullptr || !icmp_allowed(*p)) return;
+  ByteWriter w;
+  w.u16(flow.key.destination_port).u16(flow.key.source_port);
+  w.u32(flow.acknowledged).u32(flow.next_sequence);
+  w.u8(5 << 4).u8(kTcpRst | kTcpAck).u16(0).u16(0).u16(0);
+  Bytes rst = w.take();
+  fill_segment_checksum(kProtoTcp, rst, flow.key.destination, flow.key.source);
+  flow.reset = true;
+  count(Count::rst_sent);
+  write_ip(flow.key.port, flow.key.destination, flow.key.source, 0, kProtoTcp, rst);
+}
+
+// What the pinned egress itself says is final.
+void EdgePath::refused_by_egress(OutFlow& flow, wire::ErrorCode code) {
+  bool tcp = flow.key.protocol == L4::tcp;
+  if (code == wire::ErrorCode::not_allowed) {
+    return tell_program(flow, icmp::kAdminProhibited);
+  }
+  if (code == wire::ErrorCode::pod_refused) {
+    return tcp ? reset_program(flow) : tell_program(flow, icmp::kPort);
+  }
+  // no_instance: the instance left and the news is on its way; another may serve a flow without
+  // state there.
+  InstancePin before = flow.pin;
+  bool other = !flow.established && pin(flow) &&
+               (flow.pin.egress != before.egress || flow.pin.instance != before.instance);
+  if (other) return count(Count::repinned);
+  tcp && flow.established ? reset_program(flow) : tell_program(flow, icmp::kHost);
+}
+
+// Errors of routers on the way are hints: they never end an established flow.
+void EdgePath::hint(OutFlow& flow, wire::ErrorCode code) {
+  if (code == wire::ErrorCode::too_big) {
+    count(Count::too_big);
+    flow.mtu = std::max(kMinDatagram, flow.mtu - std::min(flow.mtu, kHintStep));
+    return tell_program(flow, icmp::kFragmentationNeeded,
+                        static_cast<std::uint16_t>(room(flow) + kIpHeaderBytes));
+  }
+  bool unreachable = code == wire::ErrorCode::no_route || code == wire::ErrorCode::no_instance ||
+                     code == wire::ErrorCode::egress_unreachable;
+  if (!unreachable || flow.established) return count(Count::hint_ignored);
+  InstancePin before = flow.pin;
+  bool other = pin(flow) && flow.pin.egress != before.egress;
+  other ? count(Count::repinned) : tell_program(flow, icmp::kHost);
+}
+
+bool EdgePath::error_from_network(const wire::ServicePacket& packet) {
+  auto it = out_by_id_.find(packet.flow());
+  if (it == out_by_id_.end()) return false;
+  count(Count::error_in);
+  OutFlow& flow = *it->second;
+  auto tlv = packet.tlv(wire::HeaderTlv::error);
+  ByteReader in(tlv.value_or(ByteView{}));
+  auto code = static_cast<wire::ErrorCode>(in.u16());
+  if (!in.ok()) return true;
+  using wire::ErrorCode;
+  bool final = packet.ingress() == flow.pin.egress &&
+               (code == ErrorCode::no_instance || code == ErrorCode::not_allowed ||
+                code == ErrorCode::pod_refused);
+  final ? refused_by_egress(flow, code) : hint(flow, code);
+  return true;
+}
+
+void EdgePath::erase_out(OutTable::iterator it) {
+  PathPort& p = ports_[it->first.port];
+  if (p.flows > 0) --p.flows;
+  out_by_id_.erase(it->second->id);
+  out_.erase(it);
+}
+
+}  // namespace dmsc::sgd
