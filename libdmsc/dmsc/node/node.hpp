@@ -21,7 +21,12 @@
 #include "dmsc/node/settings.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/topology.hpp"
+#include "dmsc/runtime/inspect_server.hpp"
 #include "dmsc/trust/trust_store.hpp"
+
+namespace grpc {
+class Channel;
+}
 
 namespace dmsc::node {
 
@@ -70,15 +75,20 @@ struct AuthenticationAnswer {
 };
 
 // A topic of the inspect service: arguments in, `rows` (array) or `value` (object) out.
-using Json = nlohmann::ordered_json;
+using Json = runtime::Json;
 using TopicReply = std::function<void(Result<Json>)>;
 using TopicHandler = std::function<void(const std::vector<std::string>& arguments, TopicReply reply)>;
+
+// Makes the channel to one SPA, with the node's credentials. Control thread.
+using SpaChannelFactory =
+    std::function<std::shared_ptr<grpc::Channel>(const ServiceTarget& target)>;
 
 class Node {
  public:
   // Checks identity and settings; binds nothing yet.
   static Result<std::unique_ptr<Node>> create(boost::asio::io_context& io, NodeSettings settings,
-                                              NodeIdentity identity);
+                                              NodeIdentity identity,
+                                              SpaChannelFactory spa_channels = nullptr);
   virtual ~Node() = default;
 
   // ---- life -----------------------------------------------------------------------------------
@@ -94,9 +104,9 @@ class Node {
   virtual void drain(const std::string& reason, bool persistent) = 0;
   virtual void undrain() = 0;
   virtual bool draining() const = 0;
-  // Overload, a short wait for the others' SPF, good-bye to the neighbours, workers stopped, then
-  // `done`. At most two seconds. The sinks are no longer called after `done`.
-  virtual void stop(std::function<void()> done) = 0;
+  // With `drain_first`: overload and a short wait for the others' SPF. Then good-bye to the neighbours,
+  // workers stopped, `done`. At most two seconds. The sinks are no longer called after `done`.
+  virtual void stop(bool drain_first, std::function<void()> done) = 0;
 
   // ---- what a gateway originates ----------------------------------------------------------------
   // The whole set each time; kept over reconnects. Prefixes without a grant are refused by everybody,
@@ -154,9 +164,9 @@ class Node {
   virtual void register_topic(const std::string& name, TopicHandler handler) = 0;
   virtual const TopicHandler* topic(const std::string& name) const = 0;
   virtual std::vector<std::string> topics() const = 0;
-  // Answers {"schema":1,"daemon","node","topic","rows"|"value"}; Errc::not_found lists the topics.
-  virtual void show(const std::string& topic, const std::vector<std::string>& arguments,
-                    std::function<void(Result<std::string>)> reply) = 0;
+  // Puts every topic, those registered later too, on `server`, and tells it of changes. The server
+  // outlives the node, or detach with nullptr first.
+  virtual void attach_inspect(runtime::InspectServer* server) = 0;
 };
 
 }  // namespace dmsc::node
