@@ -31,10 +31,10 @@ struct NodeRoute {
 struct InstanceEntry {
   NodeId egress;
   InstanceId id;
-  std::uint32_t weight = 0;  // share of new flows; 0 = used only if no other can be
-  std::uint32_t distance = 0;
-  bool draining = false;  // takes new flows only if nothing else is left
-  bool covering = true;   // announced as covering: also serves names below the prefix
+  std::uint32_t weight = 0;    // share of new flows; 0 = used only if no other can be
+  std::uint32_t distance = 0;  // when published, for show; decisions use the egress's NodeRoute
+  bool draining = false;       // takes new flows only if nothing else is left
+  bool covering = true;        // announced as covering: also serves names below the prefix
 };
 
 // What a prefix points at. Immutable once published. `total_weight` is computed by set_prefix().

@@ -38,18 +38,23 @@ struct Candidates {
     return last;
   }
 
-  // Nearest by the group's own distances, for when no usable instance has weight.
+  // For when no usable instance has weight. The distance is the route's: the group's may be older.
   const InstanceEntry* last_resort() const {
     const InstanceEntry* best = nullptr;
+    std::uint32_t best_distance = 0;
     for (const InstanceEntry& i : group.instances) {
       if (!usable(i)) continue;
-      if (best == nullptr || (best->draining && !i.draining) ||
-          (best->draining == i.draining && i.distance < best->distance)) {
+      const NodeRoute* route = fib.node(i.egress);
+      std::uint32_t distance = route == nullptr ? kNone : route->distance;
+      if (best == nullptr ||
+          std::tie(i.draining, distance) < std::tie(best->draining, best_distance)) {
         best = &i;
+        best_distance = distance;
       }
     }
     return best;
   }
+  static constexpr std::uint32_t kNone = ~0U;
 };
 
 }  // namespace

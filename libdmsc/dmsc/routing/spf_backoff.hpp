@@ -1,5 +1,11 @@
-// When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 2 s, HOLDDOWN 4 s,
-// LEARN 200 ms. Bad news (a link or node lost) is scheduled at once in every state but LONG_WAIT.
+// When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 2 s, HOLDDOWN 4
+// s, LEARN 200 ms. Bad news (a link or node lost) is scheduled at once in every state but
+// LONG_WAIT.
+//
+//   state        event: SPF after    HOLDDOWN since last event    LEARN since leaving quiet
+//   quiet        INITIAL             -> short_wait on the event
+//   short_wait   SHORT (bad: 0)      -> quiet                     -> long_wait
+//   long_wait    LONG                -> quiet
 #pragma once
 #include <optional>
 
@@ -16,7 +22,7 @@ class SpfBackoff {
  public:
   explicit SpfBackoff(SpfDelayConfig config = {}) : config_(config) {}
   enum class State { quiet, short_wait, long_wait };
-  // An IGP event. Sets due() unless a run is pending already.
+  // An IGP event. Sets due() unless a run is pending already; bad news may bring it forward.
   void event(Time now, bool bad_news);
   // When SPF should run next, if at all; after running call ran().
   std::optional<Time> due() const { return due_; }
