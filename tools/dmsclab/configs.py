@@ -12,6 +12,29 @@ from .topology import Node, Pod
 DNS_ADDRESS = "100.96.0.1"
 ZONE = "svc.dmsc"
 
+# An unmodified program for a pod: it knows nothing of names and answers who it is.
+NGINX = """\
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/web;
+  proxy_temp_path {folder}/web;
+  fastcgi_temp_path {folder}/web;
+  uwsgi_temp_path {folder}/web;
+  scgi_temp_path {folder}/web;
+  server {{
+    listen 127.0.0.1:{port};
+    default_type text/plain;
+    location / {{ return 200 "{pod} answers http://$http_host$request_uri\\n"; }}
+    location /files/ {{ alias {folder}/files/; }}
+  }}
+}}
+"""
+
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with the keys of `over`; mappings are merged, everything else replaced."""
@@ -125,6 +148,9 @@ def write_all(plan: Plan) -> None:
 def _pod(plan: Plan, pod: Pod) -> None:
     plan.folder(pod.name).mkdir(parents=True, exist_ok=True)
     _resolver(plan, pod.name, f"nameserver {DNS_ADDRESS}\noptions timeout:1 attempts:2\n")
+    if pod.web:
+        (plan.folder(pod.name) / "nginx.conf").write_text(
+            NGINX.format(folder=plan.folder(pod.name), port=pod.web, pod=pod.name))
 
 
 def _resolver(plan: Plan, node: str, text: str) -> None:

@@ -42,10 +42,14 @@ def pod_specs(plan: Plan, pod: Pod) -> list[Spec]:
                     notify, environment(plan, pod.name), str(plan.folder(pod.name)))
 
     specs = []
+    if pod.web:
+        specs.append(spec("web", ["nginx", "-e", "stderr", "-c", str(plan.folder(pod.name) / "nginx.conf")], False))
     if pod.announce:
         argv = [program("dmsc-pod"), "serve"]
         for prefix in pod.announce:
             argv += ["--prefix", prefix]
+        if pod.web:
+            argv += ["--endpoint", f"127.0.0.1:{pod.web}"]
         specs.append(spec("serve", argv + (["--pool"] if pod.pool else []), True))
     for other in pod.programs:
         specs.append(spec(other.name, other.run, other.notify))

@@ -54,6 +54,7 @@ class Pod:
     announce: list[str] = field(default_factory=list)
     pool: bool = True               # join the parents' pools
     external: str = "refuse"
+    web: int | None = None          # an nginx on this port of its loopback, the endpoint of its prefixes
     programs: list[Program] = field(default_factory=list)
 
 
@@ -140,7 +141,7 @@ def _link(value: Any, defaults: dict[str, Any], nodes: dict[str, Node], where: s
 
 def _pod(name: str, value: Any, nodes: dict[str, Node], where: str) -> Pod:
     entry = _mapping(value, where)
-    _only(entry, {"gateway", "announce", "pool", "external", "programs"}, where)
+    _only(entry, {"gateway", "announce", "pool", "external", "web", "programs"}, where)
     gateway = entry.get("gateway")
     if gateway not in nodes or nodes[gateway].role != "sg":
         raise LabError(f"{where}: gateway '{gateway}' is not a node of role sg")
@@ -151,7 +152,7 @@ def _pod(name: str, value: Any, nodes: dict[str, Node], where: str) -> Pod:
         programs.append(Program(_name(program.get("name"), where), list(program.get("run", [])),
                                 bool(program.get("notify", False))))
     return Pod(_name(name, where), gateway, list(entry.get("announce", [])), bool(entry.get("pool", True)),
-               entry.get("external", "refuse"), programs)
+               entry.get("external", "refuse"), entry.get("web"), programs)
 
 
 def parse(document: Any, where: str) -> Topology:
