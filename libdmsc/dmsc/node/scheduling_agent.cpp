@@ -166,7 +166,7 @@ void SchedulingAgent::dial() {
   stream_->begin(stream_);
   v1::NodeReport hello;
   hello.mutable_hello()->set_node_id(node_.identity().id.value);
-  hello.mutable_hello()->set_version("0");
+  hello.mutable_hello()->set_version(DMSC_VERSION);
   for (const auto& [id, held] : book_.held()) {
     auto* out = hello.mutable_hello()->add_held();
     out->set_id(id);
