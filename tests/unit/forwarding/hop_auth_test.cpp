@@ -1,4 +1,4 @@
-// Rules A1-A4 of docs/protocol.md, "Hop authentication".
+// Rules A1-A3 of docs/protocol.md, "Hop authentication".
 #include "dmsc/forwarding/hop_auth.hpp"
 
 #include <catch2/catch.hpp>

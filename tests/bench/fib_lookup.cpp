@@ -1,0 +1,156 @@
+// Name look-up in the FIB: 1,000,000 prefixes of 2-5 components, one look-up in ten a miss, names
+// in random order. Beside it, on the same names in the same run, longest match over a
+// std::unordered_map as one would first write it.
+#include <benchmark/benchmark.h>
+
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "dmsc/forwarding/fib.hpp"
+
+namespace {
+
+using namespace dmsc;
+
+constexpr std::size_t kPrefixes = 1'000'000, kQueries = 1 << 20;
+
+std::string random_component(std::mt19937_64& random) {
+  static constexpr char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+  std::string out;
+  for (std::size_t n = 3 + random() % 8; n-- > 0;) out += letters[random() % 37];
+  return out;
+}
+
+// Names as services have them: few heads, many tails.
+std::string random_name(std::mt19937_64& random) {
+  std::string text = "org-" + std::to_string(random() % 1000);
+  for (std::size_t n = 1 + random() % 4; n-- > 0;) text += "/" + random_component(random);
+  return text;
+}
+
+struct Workload {
+  std::vector<std::string> prefixes, queries;
+  Workload() {
+    std::mt19937_64 random(1);
+    std::unordered_set<std::string> seen;
+    while (prefixes.size() < kPrefixes) {
+      std::string name = random_name(random);
+      if (seen.insert(name).second) prefixes.push_back(std::move(name));
+    }
+    while (queries.size() < kQueries) {
+      if (random() % 10 != 0) {
+        queries.push_back(prefixes[random() % kPrefixes]);
+      } else if (std::string name = random_name(random); seen.count(name) == 0) {
+        queries.push_back(std::move(name));
+      }
+    }
+  }
+};
+
+const Workload& workload() {
+  static const Workload w;
+  return w;
+}
+
+forwarding::InstanceGroup group_of(const std::string& text) {
+  forwarding::InstanceGroup group;
+  group.prefix = Name::parse(text).value();
+  group.covering = text.size() % 8 == 0;
+  group.instances = {{NodeId{1}, InstanceId{1}, 100, 10}};
+  return group;
+}
+
+struct FilledFib {
+  forwarding::ImmediateReclaimer reclaimer;
+  forwarding::Fib fib{crypto::Key16{1, 2, 3, 4}, reclaimer};
+  FilledFib() {
+    for (const std::string& text : workload().prefixes) fib.set_prefix(group_of(text));
+  }
+};
+
+const forwarding::Fib& filled_fib() {
+  static const FilledFib f;
+  return f.fib;
+}
+
+const std::unordered_map<std::string, forwarding::InstanceGroup>& filled_map() {
+  static const auto map = [] {
+    std::unordered_map<std::string, forwarding::InstanceGroup> out;
+    for (const std::string& text : workload().prefixes) out.emplace(text, group_of(text));
+    return out;
+  }();
+  return map;
+}
+
+const forwarding::InstanceGroup* map_match(std::string_view name) {
+  const auto& map = filled_map();
+  for (std::string at(name);;) {
+    auto it = map.find(at);
+    if (it != map.end() && (it->second.covering || at.size() == name.size())) return &it->second;
+    std::size_t slash = at.rfind('/');
+    if (slash == std::string::npos) return nullptr;
+    at.resize(slash);
+  }
+}
+
+template <class Match>
+void look_up(benchmark::State& state, Match match) {
+  const std::vector<std::string>& queries = workload().queries;
+  std::size_t at = 0, hits = 0;
+  for (auto _ : state) {
+    const forwarding::InstanceGroup* group = match(queries[at++ % kQueries]);
+    hits += group != nullptr ? 1 : 0;
+    benchmark::DoNotOptimize(group);
+  }
+  state.SetItemsProcessed(state.iterations());
+  state.counters["hits"] =
+      benchmark::Counter(static_cast<double>(hits) / static_cast<double>(state.iterations()));
+}
+
+void fib_match(benchmark::State& state) {
+  const forwarding::Fib& fib = filled_fib();
+  look_up(state, [&](std::string_view name) { return fib.match(name); });
+}
+
+// As a worker does it: the batch's buckets are on their way before the first is needed.
+void fib_match_batch32(benchmark::State& state) {
+  const forwarding::Fib& fib = filled_fib();
+  const std::vector<std::string>& queries = workload().queries;
+  constexpr std::size_t kBatch = 32;
+  std::size_t at = 0;
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < kBatch; ++i) fib.prefetch(queries[(at + i) % kQueries]);
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      benchmark::DoNotOptimize(fib.match(queries[(at + i) % kQueries]));
+    }
+    at += kBatch;
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
+}
+
+void unordered_map_match(benchmark::State& state) {
+  filled_map();
+  look_up(state, [](std::string_view name) { return map_match(name); });
+}
+
+void fib_update(benchmark::State& state) {
+  forwarding::ImmediateReclaimer reclaimer;
+  forwarding::Fib fib(crypto::Key16{}, reclaimer);
+  const std::vector<std::string>& prefixes = workload().prefixes;
+  for (const std::string& text : prefixes) fib.set_prefix(group_of(text));
+  std::size_t at = 0;
+  for (auto _ : state) fib.set_prefix(group_of(prefixes[(at += 7919) % kPrefixes]));
+  state.SetItemsProcessed(state.iterations());
+}
+
+BENCHMARK(unordered_map_match);
+BENCHMARK(fib_match);
+BENCHMARK(fib_match_batch32);
+BENCHMARK(fib_update);
+
+}  // namespace
+
+BENCHMARK_MAIN();
