@@ -1,0 +1,48 @@
+"""The LSDB of a node as its daemon shows it."""
+from __future__ import annotations
+
+from typing import Any
+
+from .graph import Graph
+from .lab import Lab
+
+
+def bodies(lab: Lab, node: str, kind: str) -> dict[str, list[dict[str, Any]]]:
+    """The decoded LSAs of one type (node, prefix, grant, ...) that `node` holds, by origin."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    origins = sorted({row["origin"] for row in lab.show(node, "lsdb")
+                      if row["type"] == kind and row["verified"] and not row["purged"]})
+    for origin in origins:
+        rows = [row for row in lab.show(node, "lsdb", origin, kind) if not row["purged"]]
+        out[origin] = [row["body"] for row in rows]
+    return out
+
+
+def graph(lab: Lab, node: str) -> Graph:
+    """The topology that the Node LSAs held by `node` describe."""
+    out = Graph()
+    for origin, fragments in bodies(lab, node, "node").items():
+        for body in fragments:
+            usable = [(a["neighbour"], a["metric"]) for a in body["adjacencies"] if a["usable"]]
+            out.add(origin, usable, transit=not (body["no_transit"] or body["overload"]))
+    return out
+
+
+def prefixes(lab: Lab, node: str) -> dict[str, set[str]]:
+    """Which origins announce each prefix, by the LSDB of `node`."""
+    out: dict[str, set[str]] = {}
+    for origin, fragments in bodies(lab, node, "prefix").items():
+        for body in fragments:
+            for entry in body["prefixes"]:
+                if entry["instances"]:
+                    out.setdefault(entry["prefix"], set()).add(origin)
+    return out
+
+
+def identical(lab: Lab, nodes: list[str]) -> bool:
+    """Whether the nodes hold the same versions of the same LSAs."""
+    def versions(node: str) -> set[tuple[Any, ...]]:
+        return {(row["origin_id"], row["type"], row["fragment"], row["epoch"], row["sequence"], row["purged"])
+                for row in lab.show(node, "lsdb") if row["verified"]}
+    first = versions(nodes[0])
+    return all(versions(node) == first for node in nodes[1:])
