@@ -14,7 +14,8 @@ import pytest
 from dmsclab import configs, network, supervisor
 from dmsclab.errors import LabError
 from dmsclab.lab import Lab
-from dmsclab.plan import Plan
+from dmsclab.plan import DAEMONS, Plan
+from dmsclab.programs import program
 from dmsclab.topology import load, parse
 
 from conftest import ROOT, TOPOLOGIES, lab_name
@@ -243,3 +244,15 @@ def test_the_supervisor_refuses_what_it_does_not_know(line):
     assert "unknown request" in client.ask(do="dance", name="linkem")["error"]
     assert "KeyError" in client.ask(name="linkem")["error"]
     assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize("role", ["sr", "sg", "spa", "scsc"])
+def test_daemons_accept_the_generated_configuration(role, tmp_path):
+    if not (ROOT / "daemons" / DAEMONS[role] / "main.cpp").exists():
+        pytest.skip(f"{DAEMONS[role]} does not exist yet")
+    plan = Plan(load(ROOT / "config" / "fig2" / "lab.yaml"), "p", tmp_path)
+    configs.write_all(plan)
+    for node in plan.topology.of_role(role):
+        done = subprocess.run([program(DAEMONS[role]), "--check", "--config", str(plan.config_file(node.name))],
+                              capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
