@@ -256,3 +256,10 @@ def test_daemons_accept_the_generated_configuration(role, tmp_path):
         done = subprocess.run([program(DAEMONS[role]), "--check", "--config", str(plan.config_file(node.name))],
                               capture_output=True, text=True, timeout=20, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_shell_says_where_it_is(line):
+    done = subprocess.run([str(ROOT / "tools" / "lab"), "--name", line.plan.name, "shell", "b"], input="ip -br link; exit\n",
+                          capture_output=True, text=True, timeout=20, check=False)
+    assert "to-a" in done.stdout and "to-c" in done.stdout
+    assert f"[{line.plan.name} b]" in (line.plan.folder("b") / "bashrc").read_text()

@@ -97,6 +97,13 @@ def _enter(lab: Lab, node: str, argv: list[str]) -> int:
     os.execvpe(words[0], words, environment)
 
 
+def _rcfile(lab: Lab, node: str) -> Path:
+    """Makes the prompt say where one is."""
+    path = lab.plan.folder(lab.known(node)) / "bashrc"
+    path.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\nPS1='[{lab.plan.name} {node}] \\w \\$ '\n")
+    return path
+
+
 def _run(options: argparse.Namespace) -> int:
     verb = options.verb
     if verb == "list":
@@ -122,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
     elif verb == "exec":
         return _enter(lab, options.node, options.argv)
     elif verb == "shell":
-        return _enter(lab, options.node, [os.environ.get("SHELL", "/bin/bash")])
+        return _enter(lab, options.node, ["bash", "--rcfile", str(_rcfile(lab, options.node))])
     elif verb == "ctl":
         words = lab.ctl_command(options.node, options.argv)
         os.execv(words[0], words)

@@ -213,21 +213,22 @@ class Lab:
     def launch(self, node: str, name: str, argv: Sequence[str], notify: bool = False) -> str:
         """One more supervised program in a node or pod, ready when it returns; its full name."""
         full = f"{node}/{name}"
-        self._launch([supervisor.Spec(full, list(argv), self.plan.namespace(self._known(node)),
+        self._launch([supervisor.Spec(full, list(argv), self.plan.namespace(self.known(node)),
                                       str(self.plan.log_file(full)), configs.binds(self.plan, node), notify,
                                       environment(self.plan, node))])
         return full
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def _known(self, node: str) -> str:
+    def known(self, node: str) -> str:
+        """`node` if it is a node or pod of this lab, else LabError."""
         if node not in self.plan.topology.nodes and node not in self.plan.topology.pods:
             raise LabError(f"no node or pod '{node}' in lab '{self.plan.name}'")
         return node
 
     def command(self, node: str, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` inside a node or pod."""
-        return enter(self.plan.namespace(self._known(node)), argv, configs.binds(self.plan, node))
+        return enter(self.plan.namespace(self.known(node)), argv, configs.binds(self.plan, node))
 
     def exec_environment(self, node: str) -> dict[str, str]:
         path = f"{build_dir()}:{build_dir() / 'tools'}:{os.environ.get('PATH', '')}"
