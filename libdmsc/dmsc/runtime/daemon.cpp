@@ -1,6 +1,7 @@
 #include "dmsc/runtime/daemon.hpp"
 
 #include <fcntl.h>
+#include <grpc/support/log.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <cstring>
 #include <iostream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -30,6 +32,19 @@ using detail::AnyService;
 
 constexpr auto kReadyLimit = seconds(10);
 constexpr auto kStopLimit = seconds(10);
+
+// gRPC's own messages join ours; a peer that keeps failing must not fill the journal.
+void log_grpc(gpr_log_func_args* message) {
+  static std::mutex lock;
+  static log::RateLimiter limiter(seconds(10), 5);
+  if (message->severity < GPR_LOG_SEVERITY_ERROR && !log::enabled(log::Level::debug)) return;
+  std::lock_guard hold(lock);
+  if (!limiter.allow(now())) return;
+  log::Field text("message", message->message);
+  log::Field skipped("skipped", limiter.take_suppressed());
+  message->severity == GPR_LOG_SEVERITY_ERROR ? log::warning("grpc", {text, skipped})
+                                              : log::debug("grpc", {text, skipped});
+}
 
 // A file read and found free of errors.
 struct LoadedConfig {
@@ -96,7 +111,9 @@ class Runtime final : public Daemon {
   }
 
   void ready() override {
-    if (ready_) return;
+    // A service may be ready before its admin sockets are open; others may rely on those too.
+    ready_wanted_ = true;
+    if (ready_ || !started_up_) return;
     ready_ = true;
     ready_timer_.cancel();
     notify::ready();
@@ -153,7 +170,9 @@ class Runtime final : public Daemon {
   const Time started_ = now();
   const std::optional<Duration> watchdog_limit_ = notify::watchdog_limit();
   int lock_ = -1;
-  bool ready_ = false;
+  bool started_up_ = false;    // everything is open
+  bool ready_wanted_ = false;  // by the service
+  bool ready_ = false;         // told
   bool stopping_ = false;
   int exit_code_ = 0;
 };
@@ -216,6 +235,8 @@ int Runtime::run(std::shared_ptr<void> config) {
     inspect_.stop();
     return 1;
   }
+  started_up_ = true;
+  if (ready_wanted_) ready();
   ready_timer_.expires_after(kReadyLimit);
   ready_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) ready();
@@ -345,6 +366,7 @@ int run_any_daemon(int argc, char** argv, const AnyDaemonSpec& spec) {
   }
   crypto::init();
   std::signal(SIGPIPE, SIG_IGN);
+  gpr_set_log_function(log_grpc);
   log::set_level(config->log.level);
   raise_descriptor_limit();
   log::info("starting", {{"daemon", spec.name},

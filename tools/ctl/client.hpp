@@ -1,0 +1,46 @@
+// The calls to a daemon's local sockets.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dmsc/core/result.hpp"
+
+namespace grpc {
+class Channel;
+}
+
+namespace dmsc::ctl {
+
+// A connected local socket of `daemon`. Errors say what to do about it.
+Result<std::shared_ptr<grpc::Channel>> connect(const std::string& daemon, const std::string& path);
+
+class InspectClient {
+ public:
+  explicit InspectClient(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
+  // The daemon's JSON document, unchanged.
+  Result<std::string> show(const std::string& topic, const std::vector<std::string>& arguments,
+                           int timeout_seconds = 30);
+  // Every document until the daemon ends the stream or `next` returns false.
+  Status watch(const std::string& topic, const std::vector<std::string>& arguments,
+               const std::function<bool(const std::string& json)>& next);
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+// Each answers with the daemon's sentence about what it did.
+class AdminClient {
+ public:
+  explicit AdminClient(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
+  Result<std::string> drain(const std::string& reason);
+  Result<std::string> undrain();
+  Result<std::string> set_log_level(const std::string& level);
+  Result<std::string> reload();
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+}  // namespace dmsc::ctl

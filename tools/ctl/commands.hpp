@@ -1,0 +1,18 @@
+// Each command is one function in one file: it adds its subcommand to the parser, with a callback
+// that does the work and leaves the outcome in Context::exit_code.
+#pragma once
+#include "context.hpp"
+
+namespace dmsc::ctl {
+
+void add_show(CLI::App& app, Context& context);   // show.cpp: status, show, explain
+void add_watch(CLI::App& app, Context& context);  // watch.cpp
+void add_ping(CLI::App& app, Context& context);   // ping.cpp
+void add_trace(CLI::App& app, Context& context);  // trace.cpp
+void add_admin(CLI::App& app, Context& context);  // admin.cpp: drain, undrain, reload, log-level
+void add_completion(CLI::App& app, Context& context);  // completion.cpp
+
+// Everything `context.persona` can do.
+void add_commands(CLI::App& app, Context& context);
+
+}  // namespace dmsc::ctl

@@ -1,0 +1,39 @@
+#include "persona.hpp"
+
+#include <algorithm>
+
+namespace dmsc::ctl {
+
+const std::vector<Persona>& personas() {
+  static const std::vector<std::string> node{"status",   "neighbors", "lsdb",   "routes",
+                                             "fib",      "paths",     "links",  "policies",
+                                             "counters", "workers",   "events", "metrics"};
+  static const std::vector<Persona> all = [] {
+    std::vector<std::string> gateway = node;
+    gateway.insert(gateway.end(), {"pods", "flows", "instances", "names"});
+    return std::vector<Persona>{
+        {"sgctl", "sgd", "service gateway", gateway},
+        {"srctl", "srd", "service router", node},
+        {"spactl",
+         "spad",
+         "service prefix authentication",
+         {"status", "registry", "nodes", "grants", "audit", "keys", "replicas", "events",
+          "metrics"}},
+        {"scscctl",
+         "scscd",
+         "scheduling center",
+         {"status", "nodes", "links", "quality", "services", "policies", "thresholds", "history",
+          "counters", "events", "metrics"}},
+    };
+  }();
+  return all;
+}
+
+const Persona* persona_of(std::string_view argv0) {
+  std::string_view name = argv0.substr(argv0.rfind('/') + 1);
+  auto found = std::find_if(personas().begin(), personas().end(),
+                            [&](const Persona& p) { return p.program == name; });
+  return found == personas().end() ? nullptr : &*found;
+}
+
+}  // namespace dmsc::ctl
