@@ -389,7 +389,8 @@ void IngressCalls::on_error(Time now, Call& call, const wire::ServicePacket& pac
   std::string text(as_text(reader.rest()));
   if (text.empty()) text = std::string(wire::to_string(code)) + " reported by " + node_text(reporter);
   if (reporter != call.pin.egress) return transit_trouble(now, call, code, reporter, text);
-  if (not_run(code)) return fail_or_repin(now, call, code, reporter, std::move(text));
+  const bool lost_pod = code == ErrorCode::internal && call.request.idempotent;
+  if (not_run(code) || lost_pod) return fail_or_repin(now, call, code, reporter, std::move(text));
   fail(now, call, code, reporter, std::move(text));
 }
 
