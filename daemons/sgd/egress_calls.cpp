@@ -255,6 +255,7 @@ void EgressCalls::send_ack(Entry& entry) {
   spec.source_instance = entry.instance;
   spec.protocol = PayloadProtocol::control;
   spec.flags = wire::kFlagReply;
+  spec.recorded = {};
   spec.record_slots = 0;
   Bytes ack = wire::encode_ack(entry.state == State::receiving
                                    ? entry.request->held()

@@ -3,57 +3,41 @@
 #include <algorithm>
 
 namespace dmsc::sgd {
-namespace {
 
-// splitmix64: an independent second draw from the same flow id.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15ULL;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
-
-const forwarding::InstanceEntry* FibRoutes::draw(const forwarding::InstanceGroup& group,
-                                                 std::uint64_t flow,
-                                                 const std::vector<Pin>& avoid) const {
-  auto usable = [&](const forwarding::InstanceEntry& e) -> std::uint64_t {
-    const bool avoided = std::find(avoid.begin(), avoid.end(), Pin{e.egress, e.id}) != avoid.end();
-    if (avoided || (e.egress != self_ && fib_.node(e.egress) == nullptr)) return 0;
-    return e.weight;
-  };
-  std::uint64_t total = 0;
-  for (const auto& entry : group.instances) total += usable(entry);
-  if (total == 0) return nullptr;
-  std::uint64_t at = mix(flow) % total;
-  for (const auto& entry : group.instances) {
-    const std::uint64_t weight = usable(entry);
-    if (at < weight) return &entry;
-    at -= weight;
-  }
-  return nullptr;
-}
-
-double FibRoutes::load(const forwarding::InstanceEntry& entry) const {
-  auto it = load_.find({entry.egress, entry.id});
-  return it == load_.end() ? 0.0 : double(it->second) / double(entry.weight);
-}
+using forwarding::InstanceEntry;
+using forwarding::InstanceGroup;
 
 CallRoutes::Choice FibRoutes::choose(std::string_view name, std::uint64_t flow,
                                      const std::vector<Pin>& avoid) {
-  const forwarding::InstanceGroup* group = fib_.match(name);
+  const InstanceGroup* group = fib_.match(name);
   if (group == nullptr) return {false, {}, wire::ErrorCode::no_route};
-  const auto* first = draw(*group, flow, avoid);
-  if (first == nullptr) return {false, {}, wire::ErrorCode::no_instance};
-  const auto* second = draw(*group, mix(flow), avoid);
-  const auto* chosen = load(*second) < load(*first) ? second : first;
+  const forwarding::Below below = forwarding::is_below(*group, name);
+  InstanceGroup rest;
+  if (!avoid.empty()) {  // a second try: rare, so a copy of the group may cost
+    rest = *group;
+    rest.instances.erase(std::remove_if(rest.instances.begin(), rest.instances.end(),
+                                        [&](const InstanceEntry& e) {
+                                          return std::find(avoid.begin(), avoid.end(),
+                                                           Pin{e.egress, e.id}) != avoid.end();
+                                        }),
+                         rest.instances.end());
+    rest.total_weight = 0;
+    for (const InstanceEntry& e : rest.instances) rest.total_weight += e.weight;
+    group = &rest;
+  }
+  const InstanceEntry* chosen = forwarding::choose_instance(fib_, *group, flow, below, this);
+  if (chosen == nullptr) return {false, {}, wire::ErrorCode::no_instance};
   return {true, {chosen->egress, chosen->id}, wire::ErrorCode::no_route};
 }
 
 void FibRoutes::flow_closed(const Pin& pin) {
-  auto it = load_.find(pin);
-  if (it != load_.end() && --it->second == 0) load_.erase(it);
+  auto it = open_.find(pin);
+  if (it != open_.end() && --it->second == 0) open_.erase(it);
+}
+
+std::uint64_t FibRoutes::load(const InstanceEntry& instance) const {
+  auto it = open_.find({instance.egress, instance.id});
+  return it == open_.end() ? 0 : it->second;
 }
 
 }  // namespace dmsc::sgd

@@ -3,28 +3,26 @@
 #pragma once
 #include <map>
 
-#include "dmsc/forwarding/fib.hpp"
+#include "dmsc/forwarding/decision.hpp"
 #include "sgd/ingress_calls.hpp"
 
 namespace dmsc::sgd {
 
-class FibRoutes : public CallRoutes {
+class FibRoutes : public CallRoutes, public forwarding::InstanceLoad {
  public:
-  FibRoutes(const forwarding::Fib& fib, NodeId self) : fib_(fib), self_(self) {}
+  explicit FibRoutes(const forwarding::Fib& fib) : fib_(fib) {}
   Choice choose(std::string_view name, std::uint64_t flow, const std::vector<Pin>& avoid) override;
   bool matches(std::string_view name) override { return fib_.match(name) != nullptr; }
-  bool reachable(NodeId egress) override { return egress == self_ || fib_.node(egress) != nullptr; }
-  void flow_opened(const Pin& pin) override { ++load_[pin]; }
+  // Lost only when SPF has lost it: while a link is down and its alternate not yet in use, calls
+  // go on being retransmitted.
+  bool reachable(NodeId egress) override { return fib_.node(egress) != nullptr; }
+  void flow_opened(const Pin& pin) override { ++open_[pin]; }
   void flow_closed(const Pin& pin) override;
+  std::uint64_t load(const forwarding::InstanceEntry& instance) const override;
 
  private:
-  const forwarding::InstanceEntry* draw(const forwarding::InstanceGroup& group, std::uint64_t flow,
-                                        const std::vector<Pin>& avoid) const;
-  double load(const forwarding::InstanceEntry& entry) const;
-
   const forwarding::Fib& fib_;
-  NodeId self_;
-  std::map<Pin, unsigned> load_;
+  std::map<Pin, std::uint64_t> open_;  // calls of this gateway by instance
 };
 
 }  // namespace dmsc::sgd

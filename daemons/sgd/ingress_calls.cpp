@@ -269,6 +269,7 @@ void IngressCalls::send_ack(const wire::ServicePacket& response, const wire::Byt
   spec.flags = wire::kFlagEstablished;
   spec.ingress = config_.self;
   spec.protocol = PayloadProtocol::control;
+  spec.recorded = {};
   spec.record_slots = 0;
   Bytes ack = wire::encode_ack(held);
   spec.ack = ack;
@@ -288,6 +289,11 @@ void IngressCalls::send_due_ack(Time now, Call& call) {
 }
 
 // ---- receiving ------------------------------------------------------------------------------
+
+bool IngressCalls::is_open(const wire::ServicePacket& packet) const {
+  auto it = open_.find(packet.exchange());
+  return it != open_.end() && it->second->flow == packet.flow();
+}
 
 void IngressCalls::receive(Time now, wire::ServicePacket& packet) {
   auto it = open_.find(packet.exchange());

@@ -103,6 +103,8 @@ class IngressCalls {
   // The caller no longer wants it: no outcome follows.
   void cancel(Time now, std::uint64_t owner, std::uint64_t id);
   void cancel_owner(Time now, std::uint64_t owner);
+  // True if the packet's exchange and flow are those of an open call.
+  bool is_open(const wire::ServicePacket& packet) const;
   // A response, an acknowledgement or an error that ended at this node.
   void receive(Time now, wire::ServicePacket& packet);
   // A packet of this call was dropped by the node's own forwarding table.

@@ -145,8 +145,8 @@ class Gateway {
  private:
   class Lease;
   class Messages;
-  std::unique_ptr<Lease> lease_;
-  std::unique_ptr<Messages> messages_;
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace dmsc::client

@@ -1,0 +1,106 @@
+// The worker-thread side of messages: the programs' connections on message.sock, between them and
+// the network the two halves of the message engine (docs/protocol.md, "Messages", "Pod socket").
+// Lives on the home worker (worker 0); everything but the constructor and post-ing is called there.
+#pragma once
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "dmsc/dataplane/worker.hpp"
+#include "dmsc/wire/pod_ipc.hpp"
+#include "sgd/egress_calls.hpp"
+#include "sgd/fib_routes.hpp"
+#include "sgd/gateway_view.hpp"
+#include "sgd/peer_identity.hpp"
+
+namespace dmsc::sgd {
+
+struct HubCounters {
+  std::uint64_t connections = 0, rejected_connections = 0, protocol_errors = 0;
+  std::uint64_t calls = 0, not_allowed = 0, requests_to_pods = 0, backlog_refusals = 0;
+};
+
+class MessageHub : private LocalServices {
+ public:
+  static constexpr std::size_t kMaxConnections = 4096;
+  static constexpr std::size_t kMaxBacklogBytes = std::size_t{16} << 20;  // per connection
+
+  // `home` and `identities` outlive the hub. `first_exchange` is random.
+  MessageHub(dataplane::Worker& home, const IdentityResolver& identities,
+             std::uint32_t first_exchange);
+  ~MessageHub() override;  // after stop(), or when the worker no longer runs
+
+  // Takes over a listening SEQPACKET socket.
+  void start(int listen_fd);
+  // Ends every connection. No packet may come afterwards.
+  void stop();
+  void set_view(GatewayViewPtr view);
+  // A request, response or acknowledgement, or an error. False: an error that is of no open call.
+  bool deliver(wire::ServicePacket& packet);
+  // Rows for `show calls`, and counters.
+  nlohmann::ordered_json calls(std::size_t limit) const;
+  nlohmann::ordered_json counters() const;
+  // Number of connections that serve, by (lease, prefix): for `show pods`.
+  bool serving(const std::string& lease, const std::string& prefix) const;
+
+ private:
+  struct Connection;
+  using ConnectionId = std::uint64_t;
+  struct Running {       // a request at a program
+    ConnectionId connection = 0;
+  };
+
+  // Connections.
+  void accept_ready();
+  void connection_ready(ConnectionId id, std::uint32_t events);
+  void read_frames(ConnectionId id);
+  void close(ConnectionId id, std::string_view why);
+  bool send(Connection& connection, const wire::PodIpcMessage& message);
+  void flush(Connection& connection);
+  // Messages of programs.
+  void on_message(Connection& connection, wire::PodIpcMessage& message);
+  void on(Connection& connection, wire::PodHello& message);
+  void on(Connection& connection, wire::PodBind& message);
+  void on(Connection& connection, wire::PodUnbind& message);
+  void on(Connection& connection, wire::PodCall& message);
+  void on(Connection& connection, wire::PodResponse& message);
+  void on(Connection& connection, wire::PodRefusal& message);
+  void on(Connection& connection, wire::PodCancel& message);
+  void refuse_call(Connection& connection, std::uint64_t id, wire::ErrorCode code,
+                   std::string text);
+  // Why this caller may not call, or nothing; fills the source of the call.
+  std::optional<std::string> check_caller(const Connection& connection, const wire::PodCall& call,
+                                          CallRequest& request) const;
+  // The engine.
+  Answer resolve(std::string_view destination, InstanceId wanted) override;
+  Connection* server_of(const LocalInstance& instance);
+  void pump();
+  bool send_packets();
+  bool announced_at(std::string_view name, NodeId node) const;
+  void hand_out_requests();
+  void hand_out_outcomes();
+  std::vector<wire::PodHop> hops(const std::vector<NodeId>& nodes) const;
+  void arm_timer();
+
+  dataplane::Worker& home_;
+  const IdentityResolver& identities_;
+  FibRoutes routes_;
+  IngressCalls ingress_;
+  EgressCalls egress_;
+  GatewayViewPtr view_;
+  int listen_fd_ = -1;
+  ConnectionId next_connection_ = 1;
+  std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
+  std::map<std::pair<std::string, std::string>, ConnectionId> bindings_;  // (lease, prefix)
+  std::map<RequestHandle, Running> running_;
+  std::size_t next_any_ = 0;      // round robin for requests without an instance
+  bool pumping_ = false, pump_again_ = false;
+  dataplane::TimerId timer_ = 0;
+  std::optional<Time> timer_at_;
+  HubCounters counters_;
+};
+
+}  // namespace dmsc::sgd
