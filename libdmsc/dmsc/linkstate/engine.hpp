@@ -6,6 +6,15 @@
 //   tick  ───┤    ┌───────────────┐    ├─ VerifyWanted (judge this LSA)
 //   local ───┼──► │    Engine     │ ──►┤  AdjacencyUp / AdjacencyDown
 //   verdict ─┘    └───────────────┘    └─ LsdbChanged (installed, refreshed, removed)
+//
+// Files, by chapter of docs/protocol.md:
+//   auth         control keys, replay window            flood_queue  what a neighbour must still get
+//   adjacency    hellos, three-way handshake            flooding     updates, acknowledgements
+//   liveness     keepalives, hold time, polls           waiting      LSAs not judged yet
+//   path_mtu     MTU search                             sync         digest ranges, repair
+//   lsdb         verified LSAs, digest, expiry          origination  own LSAs, damping, refresh
+//   node_lsa     adjacencies into LSAs                  prefix_lsa   prefixes and grants into LSAs
+//   impl         the state they share                   engine       inputs, outputs, deadlines
 #pragma once
 #include <deque>
 #include <memory>
@@ -67,6 +76,7 @@ struct VerifyWanted {
   std::uint64_t ticket = 0;
   wire::LsaPtr lsa;
 };
+// Repeated when the neighbour's data endpoint changes while the adjacency is up.
 struct AdjacencyUp {
   LinkId link;
   NodeId neighbour;
@@ -118,6 +128,7 @@ struct NeighbourView {
   std::uint64_t flaps = 0;
   std::string last_down_reason;
   DataEndpoint data;
+  std::uint16_t path_mtu = 0;     // largest datagram measured to pass towards the neighbour, bytes
 };
 
 struct LsdbEntryView {
@@ -144,7 +155,7 @@ class Engine {
   Engine& operator=(Engine&&) noexcept;
 
   // Inputs. None blocks; outputs pile up until poll().
-  void add_link(Time now, LinkConfig link);
+  void add_link(Time now, LinkConfig link);               // replaces one of the same id
   void remove_link(Time now, LinkId link);
   void change_link(Time now, LinkConfig link);            // metric, liveness, capacity
   void interface_state(Time now, LinkId link, bool up);   // down is proof and acts at once
@@ -154,7 +165,14 @@ class Engine {
   // VerifyWanted is repeated after retry_waiting().
   void verdict(Time now, std::uint64_t ticket, bool valid);
   void retry_waiting(Time now);
+  // Asks for a new verdict on every installed LSA of `origin` (its key was revoked or replaced);
+  // `!valid` removes the LSA here, without a purge: every node decides alike.
+  void recheck(Time now, NodeId origin);
   void set_keys(Time now, crypto::KeyChain keys);
+  // A renewed certificate of the same key: re-floods the identity LSA.
+  void set_certificate(Time now, Bytes certificate);
+  // A hint that the neighbour may be gone (an ICMP error): starts three rapid polls.
+  void link_hint(Time now, LinkId link);
   void set_overload(Time now, bool overload);             // drain
   // Measured data-path quality of a link; `usable` false takes it out of the Node LSA.
   void set_link_quality(Time now, LinkId link, std::uint64_t available_bps, bool usable);
@@ -167,7 +185,8 @@ class Engine {
   void set_grants(Time now, std::vector<Bytes> signed_grants);
   // Injects an SPA-origin LSA (authority, revocation, domain parameters) as it came from the SPA.
   void inject(Time now, const wire::LsaPtr& lsa);
-  // Tells neighbours good-bye and purges nothing: they drop the adjacency at once.
+  // Tells neighbours good-bye and purges nothing: they drop the adjacency at once. Inputs after it
+  // are ignored.
   void shutdown(Time now);
 
   std::deque<Output> poll();                              // everything produced since the last call
@@ -175,9 +194,9 @@ class Engine {
 
   std::vector<NeighbourView> neighbours(Time now) const;
   std::vector<LsdbEntryView> lsdb(Time now) const;        // sorted by key
-  wire::LsaPtr find(const wire::LsaKey& key) const;       // verified copies only
+  wire::LsaPtr find(const wire::LsaKey& key) const;       // verified, not purged; else nullptr
   U128 digest() const;
-  std::size_t lsa_count() const;
+  std::size_t lsa_count() const;                          // verified, tombstones included
   bool synchronised() const;
   const EngineCounters& counters() const;
 

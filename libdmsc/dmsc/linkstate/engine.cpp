@@ -1,0 +1,265 @@
+// Inputs, outputs and deadlines; the protocol itself is in the other files.
+#include "dmsc/linkstate/engine.hpp"
+
+#include <algorithm>
+
+#include "dmsc/linkstate/impl.hpp"
+
+namespace dmsc::linkstate {
+
+const char* to_string(AdjacencyState state) {
+  switch (state) {
+    case AdjacencyState::down: return "down";
+    case AdjacencyState::init: return "init";
+    case AdjacencyState::two_way: return "two-way";
+    case AdjacencyState::up: return "up";
+  }
+  return "?";
+}
+
+namespace {
+// Adjacencies of 48 bytes; fragment 0 also carries the attributes with a name of up to 255 bytes.
+constexpr std::size_t kNodeFragment = 816;
+constexpr std::size_t kPrefixFragment = 1024;
+
+void earlier(std::optional<Time>& due, std::optional<Time> candidate) {
+  if (candidate && (!due || *candidate < *due)) due = candidate;
+}
+}  // namespace
+
+Engine::Impl::Impl(EngineConfig c, Time now)
+    : config(std::move(c)),
+      random(config.random_seed, config.session.value),
+      keys(config.keys, config.domain),
+      last_now(now),
+      epoch(std::max(config.stored_epoch + 1, config.clock_seconds)),
+      synchronise_by(now + kAloneGiveUp),
+      quality_due(now + kQualityPeriod),
+      adjacency_fragments(kNodeFragment),
+      prefix_fragments(kPrefixFragment),
+      grant_fragments(1) {
+  emit(Epoch{epoch});
+  if (!config.certificate.empty()) {
+    want(now, {config.self, wire::LsaType::identity, 0},
+         wire::encode(wire::IdentityBody{config.certificate, {}}), true);
+  }
+  update_node_lsa(now, true);
+}
+
+Link* Engine::Impl::link(LinkId id) {
+  auto it = links.find(id);
+  return it == links.end() ? nullptr : &it->second;
+}
+
+void Engine::Impl::transmit(Link& l, wire::PduType type, ByteView body) {
+  const crypto::Key32* key = keys.active();
+  if (key == nullptr || !l.interface_up) return;
+  wire::PduHeader header{type,          keys.active_id(), config.self, l.config.id.value,
+                         config.session, l.counter++};
+  Bytes datagram = wire::seal_pdu(header, body, *key);
+  ++counters.packets_out;
+  counters.bytes_out += datagram.size();
+  emit(Transmit{l.config.id, std::move(datagram)});
+}
+
+void Engine::Impl::charge(Time now, LinkId id, NodeId offender, const char* kind,
+                          const std::string& detail) {
+  auto [it, fresh] = charged.try_emplace({id, kind}, now);
+  if (!fresh && now < it->second + kMisbehaviourGap) return;
+  it->second = now;
+  emit(Misbehaviour{id, offender, detail.empty() ? kind : std::string(kind) + ": " + detail});
+}
+
+void Engine::Impl::receive(Time now, Link& l, ByteView datagram) {
+  ++counters.packets_in;
+  counters.bytes_in += datagram.size();
+  auto id = wire::pdu_key_id(datagram);
+  const crypto::Key32* key = id ? keys.find(*id) : nullptr;
+  if (key == nullptr) {
+    ++counters.auth_failures;
+    return charge(now, l.config.id, {}, "authentication failed",
+                  id ? "key id " + std::to_string(*id) + " is unknown" : id.error().message);
+  }
+  auto pdu = wire::open_pdu(datagram, *key);
+  if (!pdu) {
+    bool forged = pdu.error().code == Errc::unauthenticated;
+    ++(forged ? counters.auth_failures : counters.malformed);
+    return charge(now, l.config.id, {}, forged ? "authentication failed" : "malformed packet",
+                  pdu.error().message);
+  }
+  if (pdu->header.sender == config.self) {
+    return charge(now, l.config.id, config.self,
+                  pdu->header.session == config.session ? "own packet reflected"
+                                                        : "another node uses our node id",
+                  "");
+  }
+  dispatch(now, l, pdu->header, pdu->body);
+}
+
+void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, ByteView body) {
+  Status done = Ok{};
+  if (header.type == wire::PduType::hello) {
+    done = handle_hello(now, l, header, body);
+  } else {
+    const Peer& p = l.peer;
+    if (l.state < AdjacencyState::two_way || header.sender != p.node || header.link != p.link ||
+        header.session != p.session) {
+      return;  // a stranger, or a session that is over: nothing changes
+    }
+    if (!l.replay.accept(header.counter)) {
+      ++counters.replays;
+      return;
+    }
+    // The neighbour sends these only once it is up, and it is up only if it has heard us.
+    if (!l.up()) bring_up(now, l);
+    l.last_heard = now;
+    switch (header.type) {
+      case wire::PduType::keepalive: done = handle_keepalive(now, l, body); break;
+      case wire::PduType::update: done = handle_update(now, l, body); break;
+      case wire::PduType::ack: done = handle_ack(now, l, body); break;
+      case wire::PduType::digest: done = handle_digest(now, l, body); break;
+      case wire::PduType::request: done = handle_request(now, l, body); break;
+      case wire::PduType::mtu_probe: done = handle_mtu_probe(now, l, body); break;
+      case wire::PduType::goodbye: {
+        auto goodbye = wire::decode_goodbye(body);
+        drop(now, l, goodbye && !goodbye->reason.empty() ? "closed by peer: " + goodbye->reason
+                                                         : "closed by peer");
+        break;
+      }
+      case wire::PduType::hello: break;
+    }
+  }
+  if (done) return;
+  ++counters.malformed;
+  charge(now, l.config.id, header.sender, "malformed packet", done.error().message);
+}
+
+void Engine::Impl::tick(Time now) {
+  for (auto& [id, l] : links) {
+    tick_hello(now, l);
+    if (l.up()) tick_liveness(now, l);
+    if (l.up()) tick_flooding(now, l);
+  }
+  while (auto key = lsdb.expired(now)) {
+    ++counters.expired;
+    remove(*key);
+    if (auto it = own.find(*key); it != own.end() && !it->second.wanted) own.erase(it);
+  }
+  tick_origination(now);
+  if (now >= quality_due) tick_quality(now);
+  if (!synchronised && now >= synchronise_by) become_synchronised(now);
+}
+
+std::optional<Time> Engine::Impl::link_deadline(const Link& l) const {
+  std::optional<Time> due;
+  if (l.interface_up) due = l.hello_due;
+  if (l.state == AdjacencyState::init || l.state == AdjacencyState::two_way) {
+    earlier(due, l.hello_heard + kCandidateHold);
+  }
+  earlier(due, l.publish_after);
+  if (!l.up()) return due;
+  earlier(due, l.keepalive_due);
+  earlier(due, l.last_heard + l.interval * l.multiplier);
+  earlier(due, l.poll_due);
+  earlier(due, l.ack_due);
+  earlier(due, l.path_mtu.due());
+  earlier(due, l.flood.next_deadline(last_now));
+  return due;
+}
+
+std::optional<Time> Engine::Impl::next_deadline() const {
+  if (stopped) return std::nullopt;
+  std::optional<Time> due = lsdb.next_expiry();
+  for (const auto& [id, l] : links) earlier(due, link_deadline(l));
+  if (!own_due.empty()) earlier(due, own_due.begin()->first);
+  if (!links.empty()) earlier(due, quality_due);
+  if (!synchronised) earlier(due, synchronise_by);
+  return due;
+}
+
+// ---- the public face -----------------------------------------------------------------------------
+
+Engine::Engine(EngineConfig config, Time now)
+    : impl_(std::make_unique<Impl>(std::move(config), now)) {}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+void Engine::receive(Time now, LinkId id, ByteView datagram) {
+  impl_->last_now = now;
+  Link* l = impl_->link(id);
+  if (impl_->stopped || l == nullptr || !l->interface_up) return;
+  impl_->receive(now, *l, datagram);
+}
+
+void Engine::tick(Time now) {
+  impl_->last_now = now;
+  if (!impl_->stopped) impl_->tick(now);
+}
+
+std::deque<Output> Engine::poll() {
+  impl_->flush();
+  return std::exchange(impl_->outputs, {});
+}
+
+std::optional<Time> Engine::next_deadline() const { return impl_->next_deadline(); }
+
+void Engine::verdict(Time now, std::uint64_t ticket, bool valid) {
+  impl_->last_now = now;
+  if (!impl_->stopped) impl_->verdict(now, ticket, valid);
+}
+
+void Engine::retry_waiting(Time now) {
+  impl_->last_now = now;
+  if (!impl_->stopped) impl_->retry(now, std::nullopt);
+}
+
+void Engine::recheck(Time now, NodeId origin) {
+  impl_->last_now = now;
+  std::uint64_t lo = static_cast<std::uint64_t>(origin.value) << 24, hi = lo | 0xffffff;
+  const auto& entries = impl_->lsdb.entries();
+  for (auto it = entries.lower_bound(lo); it != entries.end() && it->first <= hi; ++it) {
+    ++impl_->counters.verify_wanted;
+    std::uint64_t ticket = impl_->waiting.add_recheck(now, it->second.lsa);
+    impl_->emit(VerifyWanted{ticket, it->second.lsa});
+  }
+}
+
+void Engine::set_keys(Time now, crypto::KeyChain keys) {
+  impl_->last_now = now;
+  impl_->keys = ControlKeys(keys, impl_->config.domain);
+  impl_->config.keys = std::move(keys);
+}
+
+void Engine::set_certificate(Time now, Bytes certificate) {
+  impl_->last_now = now;
+  impl_->config.certificate = std::move(certificate);
+  impl_->want(now, {impl_->config.self, wire::LsaType::identity, 0},
+              wire::encode(wire::IdentityBody{impl_->config.certificate, {}}), true);
+}
+
+void Engine::inject(Time now, const wire::LsaPtr& lsa) {
+  impl_->last_now = now;
+  if (!impl_->stopped) impl_->receive_lsa(now, nullptr, lsa, lsa->lifetime);
+}
+
+void Engine::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries) {
+  impl_->last_now = now;
+  impl_->set_prefixes(now, std::move(entries));
+}
+
+void Engine::set_grants(Time now, std::vector<Bytes> signed_grants) {
+  impl_->last_now = now;
+  impl_->set_grants(now, std::move(signed_grants));
+}
+
+void Engine::shutdown(Time now) {
+  impl_->last_now = now;
+  for (auto& [id, l] : impl_->links) {
+    impl_->say_goodbye(l, "shutting down");
+    impl_->drop(now, l, "shutting down");
+  }
+  impl_->stopped = true;
+}
+
+}  // namespace dmsc::linkstate

@@ -1,0 +1,76 @@
+// What one neighbour still has to receive (DESIGN section 4, flooding). Membership of a key in the
+// queue *is* the flag "send it": one slot per key, and what is sent is what the LSDB holds at that
+// moment, so newest wins by construction and an LSA is never copied or encoded again.
+//
+//   push ──► queued ──take/sent──► in flight ──acknowledged/drop──► gone
+//              ▲                      │
+//              └──── timeout, newer ──┘
+#pragma once
+#include <deque>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "dmsc/core/time.hpp"
+#include "dmsc/wire/pdu.hpp"
+
+namespace dmsc::linkstate {
+
+class FloodQueue {
+ public:
+  // Marks `key` for sending. `urgent` keys (topology, identities, trust) overtake the others.
+  // `hash` is the front of the newest copy's hash: nothing happens if just that copy is in flight.
+  void push(std::uint64_t key, std::uint64_t hash, bool urgent);
+  // The neighbour is known to hold the newest copy, or there is nothing left to send.
+  void drop(std::uint64_t key);
+  // True if `ref` was in flight. Opens the window and measures the round trip.
+  bool acknowledged(Time now, const wire::LsaRef& ref);
+  // The next key to send, if window and pacing allow; it stays queued until sent().
+  std::optional<std::uint64_t> peek(Time now);
+  // The copy with this hash has been put into a datagram.
+  void sent(Time now, std::uint64_t key, std::uint64_t hash);
+  // One datagram has left: pacing.
+  void datagram_sent() { ++burst_used_; }
+  // Queues again what was not acknowledged in time; returns how many.
+  std::size_t expire(Time now);
+  // When peek() or expire() has something to do; nullopt = only an input can change anything.
+  std::optional<Time> next_deadline(Time now) const;
+  // How many LSAs the neighbour takes unacknowledged (from its hello).
+  void set_peer_window(std::uint16_t window) { peer_window_ = window; }
+  void clear();
+
+  std::size_t queued() const { return slots_.size() - flight_.size(); }
+  std::size_t in_flight() const { return flight_.size(); }
+  std::size_t pending() const { return slots_.size(); }
+  bool contains(std::uint64_t key) const { return slots_.count(key) != 0; }
+  Duration timeout() const;
+  std::size_t window() const;
+
+ private:
+  struct Slot {
+    bool in_flight = false, urgent = false;
+    std::uint64_t hash = 0;  // of the copy in flight
+    Time sent, deadline;
+    unsigned tries = 0;
+  };
+  void enqueue(std::uint64_t key, bool urgent);
+  void land(std::uint64_t key, Slot& slot);
+  void skip_gone();
+  void shrink(Time now);
+
+  std::unordered_map<std::uint64_t, Slot> slots_;  // looked up only, never walked
+  std::deque<std::uint64_t> urgent_, normal_;      // keys no longer queued are skipped
+  std::set<std::pair<Time, std::uint64_t>> flight_;
+  std::size_t window_ = kInitialWindow, threshold_ = kMaxWindow, grown_ = 0;
+  std::uint16_t peer_window_ = kInitialWindow;
+  Duration rtt_{}, rtt_var_{};
+  Time shrink_again_{};
+  Time burst_end_{};
+  unsigned burst_used_ = 0;
+
+  static constexpr std::size_t kInitialWindow = 64, kMinWindow = 8, kMaxWindow = 4096;
+  static constexpr unsigned kBurst = 32;                       // datagrams per kBurstPeriod
+  static constexpr Duration kBurstPeriod = milliseconds(1);
+};
+
+}  // namespace dmsc::linkstate

@@ -1,0 +1,234 @@
+// The state the engine's files share. One chapter of the protocol per .cpp; see engine.hpp.
+#pragma once
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "dmsc/linkstate/auth.hpp"
+#include "dmsc/linkstate/engine.hpp"
+#include "dmsc/linkstate/flood_queue.hpp"
+#include "dmsc/linkstate/fragments.hpp"
+#include "dmsc/linkstate/lsdb.hpp"
+#include "dmsc/linkstate/path_mtu.hpp"
+#include "dmsc/linkstate/random.hpp"
+#include "dmsc/linkstate/throttle.hpp"
+#include "dmsc/linkstate/waiting.hpp"
+#include "dmsc/measure/estimator.hpp"
+#include "dmsc/wire/pdu.hpp"
+
+namespace dmsc::linkstate {
+
+// Timers and bounds of the protocol; docs/protocol.md, "Parameters", lists them with their reasons.
+inline constexpr Duration kHelloInterval = seconds(1);
+inline constexpr Duration kFastHello = milliseconds(100);     // not up, or not yet synchronised
+inline constexpr Duration kHelloReplyGap = milliseconds(20);  // between triggered hellos
+inline constexpr Duration kCandidateHold = milliseconds(1500);  // hellos missing before up
+inline constexpr Duration kFastSyncPeriod = seconds(10);
+inline constexpr Duration kAckDelay = milliseconds(3);
+inline constexpr std::size_t kAckBatch = 32;
+inline constexpr std::uint16_t kReceiveWindow = 512;          // LSAs, told in the hello
+inline constexpr Duration kRepairFirst = milliseconds(200), kRepairMost = seconds(8);
+inline constexpr std::uint32_t kMinRemaining = 2;             // seconds; below it an LSA is not sent
+inline constexpr Duration kSyncGiveUp = seconds(10);          // then starting ends without a neighbour
+inline constexpr Duration kAloneGiveUp = milliseconds(500);   // the same if no link is configured
+inline constexpr Duration kQualityPeriod = seconds(1), kQualityDamping = seconds(10);
+inline constexpr Duration kMisbehaviourGap = seconds(10);
+inline constexpr unsigned kPolls = 3;
+inline constexpr std::uint32_t kMaxMetric = (1U << 24) - 1;
+
+// What is known of the node at the other end. Meaningful while `state` is not down.
+struct Peer {
+  NodeId node;
+  std::uint32_t link = 0;
+  SessionId session;
+  std::uint64_t nonce = 0;
+  std::string name;
+  DataEndpoint data;
+};
+
+// What the Node LSA says of a link; kept apart from what is measured, so that noise floods nothing.
+struct PublishedQuality {
+  std::uint32_t metric = 0, delay_us = 0, jitter_us = 0, loss_ppm = 0;
+  std::uint64_t bandwidth_bps = 0;
+  Time since;
+};
+
+struct Link {
+  explicit Link(LinkConfig c) : config(std::move(c)) {}
+  LinkConfig config;
+  bool interface_up = true;
+
+  // adjacency.cpp
+  AdjacencyState state = AdjacencyState::down;
+  Peer peer;
+  std::uint64_t nonce = 0;
+  std::uint64_t last_hello = 0;     // counter of the newest hello of the peer's session
+  ReplayWindow replay;
+  std::uint64_t counter = 0;        // of the next datagram sent
+  Time hello_due, hello_reply_after, hello_heard, up_since;
+  std::uint64_t flaps = 0;
+  std::string down_reason;
+
+  // liveness.cpp
+  Duration interval = milliseconds(50);
+  unsigned multiplier = 6;
+  Time last_heard, keepalive_due;
+  std::uint32_t keepalive_sequence = 0, heard_sequence = 0;
+  std::uint64_t echo_sent = 0, echo_received = 0;
+  measure::DelayEstimator delay;
+  measure::LossWindow loss;
+  unsigned polls_left = 0;
+  Duration poll_gap{};
+  std::optional<Time> poll_due;     // next poll, or the verdict after the last one
+
+  // flooding.cpp
+  FloodQueue flood;
+  std::vector<wire::LsaRef> acks;
+  std::optional<Time> ack_due;
+  PathMtuSearch path_mtu;
+
+  // sync.cpp
+  bool synchronised = false;
+  unsigned mismatches = 0;
+  Time repair_after;
+  Duration repair_backoff = kRepairFirst;
+
+  // node_lsa.cpp
+  std::uint32_t bias = 0;
+  std::uint64_t available_bps = 0;
+  bool usable = true;
+  PublishedQuality published;
+  Throttle up_throttle{3, seconds(1)};  // a flapping link's return is damped
+  std::optional<Time> publish_after;
+
+  bool up() const { return state == AdjacencyState::up; }
+};
+
+// One LSA this node originates, or has purged.
+struct Own {
+  Bytes body;
+  bool wanted = false;
+  bool out = false;                 // the LSDB holds `body`, not a purge
+  std::optional<Bytes> next;        // good news waiting for `throttle`
+  Time next_due, refresh_due;
+  Throttle throttle{4, milliseconds(250)};
+};
+
+struct Engine::Impl {
+  Impl(EngineConfig c, Time now);
+
+  // engine.cpp
+  Link* link(LinkId id);
+  void emit(Output output) { outputs.push_back(std::move(output)); }
+  void transmit(Link& link, wire::PduType type, ByteView body);
+  void charge(Time now, LinkId link, NodeId offender, const char* kind, const std::string& detail);
+  void receive(Time now, Link& link, ByteView datagram);
+  void dispatch(Time now, Link& link, const wire::PduHeader& header, ByteView body);
+  void tick(Time now);
+  std::optional<Time> link_deadline(const Link& link) const;
+  std::optional<Time> next_deadline() const;
+
+  // adjacency.cpp
+  void send_hello(Time now, Link& link);
+  void reply_hello(Time now, Link& link);
+  Status handle_hello(Time now, Link& link, const wire::PduHeader& header, ByteView body);
+  void adopt(Time now, Link& link, const wire::PduHeader& header, const wire::Hello& hello);
+  void advance(Time now, Link& link, const wire::PduHeader& header, const wire::Hello& hello);
+  void bring_up(Time now, Link& link);
+  void drop(Time now, Link& link, const std::string& reason);
+  void say_goodbye(Link& link, const std::string& reason);
+  void tick_hello(Time now, Link& link);
+
+  // liveness.cpp
+  void start_liveness(Time now, Link& link);
+  void negotiate(Link& link, const wire::Hello& hello);
+  void send_keepalive(Time now, Link& link, std::uint8_t flags);
+  Status handle_keepalive(Time now, Link& link, ByteView body);
+  Status handle_mtu_probe(Time now, Link& link, ByteView body);
+  void tick_liveness(Time now, Link& link);
+  void tick_polls(Time now, Link& link);
+  void start_polls(Time now, Link& link);
+
+  // flooding.cpp
+  Status handle_update(Time now, Link& link, ByteView body);
+  Status handle_ack(Time now, Link& link, ByteView body);
+  void receive_lsa(Time now, Link* from, const wire::LsaPtr& lsa, std::uint32_t remaining);
+  void receive_own(Time now, Link* from, const wire::LsaPtr& lsa, std::uint32_t remaining);
+  void want_verdict(Time now, Link* from, const wire::LsaPtr& lsa, std::uint32_t remaining);
+  void verdict(Time now, std::uint64_t ticket, bool valid);
+  void install(Time now, const wire::LsaPtr& lsa, std::uint32_t remaining,
+               const std::vector<LinkId>& holders);
+  void remove(std::uint64_t key);
+  void retry(Time now, std::optional<NodeId> origin);
+  void push(Link& link, const wire::Lsa& lsa);
+  void acknowledge(Time now, Link& link, const wire::Lsa& lsa);
+  void flush_acks(Link& link);
+  void pump(Time now, Link& link);
+  void flush();
+  void tick_flooding(Time now, Link& link);
+
+  // sync.cpp
+  void compare_digest(Time now, Link& link, const wire::Hello& hello);
+  void start_repair(Time now, Link& link);
+  wire::DigestRange summary(std::uint64_t lo, std::uint64_t hi) const;
+  Status handle_digest(Time now, Link& link, ByteView body);
+  void answer_sum(Time now, Link& link, const wire::DigestRange& theirs,
+                  std::vector<wire::DigestRange>& answer);
+  void answer_list(Time now, Link& link, const wire::DigestRange& theirs,
+                   std::vector<wire::LsaKey>& wanted);
+  Status handle_request(Time now, Link& link, ByteView body);
+  void send_ranges(Link& link, const std::vector<wire::DigestRange>& ranges);
+  void become_synchronised(Time now);
+
+  // origination.cpp
+  void want(Time now, const wire::LsaKey& key, Bytes body, bool bad_news);
+  void unwant(Time now, const wire::LsaKey& key);
+  void originate(Time now, std::uint64_t key, Own& own);
+  void purge(Time now, std::uint64_t key);
+  void outbid(Time now, const wire::Lsa& met);
+  void tick_origination(Time now);
+  void schedule(std::uint64_t key, const Own& own);
+
+  // node_lsa.cpp
+  void update_node_lsa(Time now, bool bad_news);
+  void originate_node(Time now);
+  bool publish_quality(Time now, Link& link, bool force);
+  wire::Adjacency adjacency_of(const Link& link) const;
+  void tick_quality(Time now);
+
+  // prefix_lsa.cpp
+  void set_prefixes(Time now, std::vector<wire::PrefixEntry> entries);
+  void set_grants(Time now, std::vector<Bytes> grants);
+  void rebuild_prefix_fragment(Time now, std::uint16_t fragment, bool bad_news);
+
+  EngineConfig config;
+  Random random;
+  ControlKeys keys;
+  std::map<LinkId, Link> links;
+  std::deque<Output> outputs;
+  EngineCounters counters;
+  Time last_now;                     // of the newest input: flush() runs in poll(), which has no time
+  bool stopped = false;
+
+  Lsdb lsdb;
+  WaitingTable waiting;
+
+  std::uint64_t epoch = 0, sequence = 0;
+  std::map<std::uint64_t, Own> own;
+  std::set<std::pair<Time, std::uint64_t>> own_due;
+  std::map<std::uint64_t, Time> own_due_of;
+
+  bool overload = false;
+  bool synchronised = false;
+  Time synchronise_by;
+  Time quality_due;
+  FragmentMap adjacency_fragments, prefix_fragments, grant_fragments;
+  std::set<std::uint16_t> node_fragments;
+  std::set<std::string> advertised;      // ids of links in the Node LSA
+  bool node_dirty = false, node_bad_news = false;
+  std::map<std::string, wire::PrefixEntry> prefixes;  // by fragment map id
+  std::set<Bytes> grants;
+  std::map<std::pair<LinkId, std::string>, Time> charged;
+};
+
+}  // namespace dmsc::linkstate

@@ -1,0 +1,101 @@
+// Liveness and link measurement: keepalives with four timestamps, hold time, rapid polls, MTU probes
+// (docs/protocol.md, "Liveness").
+#include "dmsc/linkstate/impl.hpp"
+
+namespace dmsc::linkstate {
+namespace {
+
+std::uint64_t clock_of(Time now) { return static_cast<std::uint64_t>(now.time_since_epoch().count()); }
+
+constexpr Duration kMinPollGap = milliseconds(2);
+constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for ever
+
+}  // namespace
+
+// The slower of both sides rules, for the interval and for the count.
+void Engine::Impl::negotiate(Link& l, const wire::Hello& hello) {
+  l.interval = std::max<Duration>(l.config.liveness.interval, microseconds(hello.interval_us));
+  l.multiplier = std::max<unsigned>(l.config.liveness.multiplier, hello.multiplier);
+}
+
+void Engine::Impl::start_liveness(Time now, Link& l) {
+  l.last_heard = now;
+  l.keepalive_due = now;
+  l.keepalive_sequence = l.heard_sequence = 0;
+  l.echo_sent = l.echo_received = 0;
+  l.delay = {};
+  l.loss = {};
+  l.poll_due.reset();
+}
+
+void Engine::Impl::send_keepalive(Time now, Link& l, std::uint8_t flags) {
+  wire::Keepalive k{flags, ++l.keepalive_sequence, clock_of(now), l.echo_sent, l.echo_received};
+  ++counters.keepalives_out;
+  transmit(l, wire::PduType::keepalive, wire::encode(k));
+}
+
+Status Engine::Impl::handle_keepalive(Time now, Link& l, ByteView body) {
+  auto k = wire::decode_keepalive(body);
+  if (!k) return k.error();
+  ++counters.keepalives_in;
+  l.poll_due.reset();  // whatever was suspected, the neighbour is alive
+  if (k->sequence > l.heard_sequence) {
+    std::uint32_t missing = k->sequence - l.heard_sequence - 1;
+    for (std::uint32_t i = 0; i < std::min(missing, kLossCountLimit); ++i) l.loss.add(true);
+    l.loss.add(false);
+    l.heard_sequence = k->sequence;
+    l.echo_sent = k->sent;
+    l.echo_received = clock_of(now);
+  }
+  if (k->echo_sent != 0 && k->echo_sent <= clock_of(now)) {
+    l.delay.add(measure::round_trip({static_cast<std::int64_t>(k->echo_sent),
+                                     static_cast<std::int64_t>(k->echo_received),
+                                     static_cast<std::int64_t>(k->sent),
+                                     static_cast<std::int64_t>(clock_of(now))}));
+  }
+  if ((k->flags & wire::kKeepalivePoll) != 0) send_keepalive(now, l, wire::kKeepaliveFinal);
+  return Ok{};
+}
+
+void Engine::Impl::start_polls(Time now, Link& l) {
+  if (l.poll_due) return;
+  l.polls_left = kPolls;
+  l.poll_gap = std::max<Duration>(kMinPollGap, 2 * l.delay.mean());
+  l.poll_due = now;
+  tick_polls(now, l);
+}
+
+void Engine::Impl::tick_polls(Time now, Link& l) {
+  if (!l.poll_due || now < *l.poll_due) return;
+  if (l.polls_left == 0) return drop(now, l, "rapid polls unanswered");
+  --l.polls_left;
+  l.poll_due = now + l.poll_gap;
+  send_keepalive(now, l, wire::kKeepalivePoll);
+}
+
+void Engine::Impl::tick_liveness(Time now, Link& l) {
+  if (now >= l.last_heard + l.interval * l.multiplier) return drop(now, l, "hold time expired");
+  if (now >= l.keepalive_due) {
+    send_keepalive(now, l, 0);
+    l.keepalive_due = now + random.between(l.interval - l.interval / 4, l.interval);
+  }
+  tick_polls(now, l);
+  if (!l.up()) return;
+  if (auto size = l.path_mtu.next(now)) {
+    wire::MtuProbe probe{false, *size, *size};
+    transmit(l, wire::PduType::mtu_probe, wire::encode(probe));
+  }
+}
+
+Status Engine::Impl::handle_mtu_probe(Time now, Link& l, ByteView body) {
+  auto probe = wire::decode_mtu_probe(body);
+  if (!probe) return probe.error();
+  if (probe->reply) {
+    l.path_mtu.answered(now, probe->size);
+  } else {
+    transmit(l, wire::PduType::mtu_probe, wire::encode(wire::MtuProbe{true, probe->id, probe->size}));
+  }
+  return Ok{};
+}
+
+}  // namespace dmsc::linkstate

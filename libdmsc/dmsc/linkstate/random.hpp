@@ -1,0 +1,34 @@
+// Jitter and nonces from the seed the driver gave: the room itself draws nothing.
+#pragma once
+#include "dmsc/core/time.hpp"
+#include "dmsc/crypto/keys.hpp"
+
+namespace dmsc::linkstate {
+
+class Random {
+ public:
+  Random(std::uint64_t seed, std::uint64_t session) {
+    for (int i = 0; i < 8; ++i) {
+      key_[i] = static_cast<std::uint8_t>(seed >> 8 * i);
+      key_[8 + i] = static_cast<std::uint8_t>(session >> 8 * i);
+    }
+  }
+  // Unpredictable without the seed; never zero.
+  std::uint64_t next() {
+    ByteWriter w;
+    w.u64(++drawn_);
+    std::uint64_t v = crypto::siphash24(key_, w.view());
+    return v == 0 ? 1 : v;
+  }
+  // Uniform in [low, high].
+  Duration between(Duration low, Duration high) {
+    auto span = static_cast<std::uint64_t>((high - low).count());
+    return low + Duration(static_cast<std::int64_t>(next() % (span + 1)));
+  }
+
+ private:
+  crypto::Key16 key_{};
+  std::uint64_t drawn_ = 0;
+};
+
+}  // namespace dmsc::linkstate

@@ -1,0 +1,84 @@
+#include "dmsc/linkstate/waiting.hpp"
+
+#include <algorithm>
+
+namespace dmsc::linkstate {
+
+WaitingTable::Added WaitingTable::add(Time now, LinkId from, const wire::LsaPtr& lsa,
+                                      std::uint32_t remaining, std::uint64_t& ticket) {
+  SlotKey slot{wire::key_number(lsa->key), from};
+  if (auto it = slots_.find(slot); it != slots_.end()) {
+    ticket = it->second;
+    if (compare_copies(*lsa, *items_.at(ticket).lsa) <= 0) return Added::joined;
+    release(slot);
+  } else if (count_[from] >= kMaxPerNeighbour) {
+    return Added::full;
+  }
+  auto [known, fresh] = by_hash_.try_emplace(lsa->hash, next_ticket_);
+  ticket = known->second;
+  if (fresh) ++next_ticket_;
+  Item& item = items_[ticket];
+  if (fresh) item = {lsa, remaining, now, {}, false};
+  item.remaining = std::max(item.remaining, remaining);
+  item.from.push_back(from);
+  slots_[slot] = ticket;
+  ++count_[from];
+  return fresh ? Added::created : Added::joined;
+}
+
+std::uint64_t WaitingTable::add_recheck(Time now, const wire::LsaPtr& lsa) {
+  std::uint64_t ticket = next_ticket_++;
+  items_[ticket] = {lsa, 0, now, {}, true};
+  return ticket;
+}
+
+void WaitingTable::release(const SlotKey& slot) {
+  auto it = slots_.find(slot);
+  if (it == slots_.end()) return;
+  auto item = items_.find(it->second);
+  auto& from = item->second.from;
+  from.erase(std::remove(from.begin(), from.end(), slot.second), from.end());
+  if (from.empty()) {
+    by_hash_.erase(item->second.lsa->hash);
+    items_.erase(item);
+  }
+  slots_.erase(it);
+  if (--count_[slot.second] == 0) count_.erase(slot.second);
+}
+
+std::optional<WaitingTable::Item> WaitingTable::take(std::uint64_t ticket) {
+  auto it = items_.find(ticket);
+  if (it == items_.end()) return std::nullopt;
+  Item item = it->second;
+  if (item.recheck) {
+    items_.erase(it);
+    return item;
+  }
+  for (LinkId link : item.from) release({wire::key_number(item.lsa->key), link});
+  return item;
+}
+
+bool WaitingTable::holds(LinkId from, const wire::LsaRef& ref) const {
+  auto it = slots_.find({wire::key_number(ref.key), from});
+  return it != slots_.end() && wire::ref_of(*items_.at(it->second).lsa) == ref;
+}
+
+void WaitingTable::forget(LinkId from) {
+  std::vector<SlotKey> gone;
+  for (const auto& [slot, ticket] : slots_) {
+    if (slot.second == from) gone.push_back(slot);
+  }
+  for (const SlotKey& slot : gone) release(slot);
+}
+
+void WaitingTable::settle(const wire::Lsa& installed) {
+  std::uint64_t key = wire::key_number(installed.key);
+  std::vector<SlotKey> settled;
+  for (auto it = slots_.lower_bound({key, LinkId{0}}); it != slots_.end() && it->first.first == key;
+       ++it) {
+    if (compare_copies(*items_.at(it->second).lsa, installed) <= 0) settled.push_back(it->first);
+  }
+  for (const SlotKey& slot : settled) release(slot);
+}
+
+}  // namespace dmsc::linkstate
