@@ -104,6 +104,8 @@ class Node {
   virtual void drain(const std::string& reason, bool persistent) = 0;
   virtual void undrain() = 0;
   virtual bool draining() const = 0;
+  // A renewed certificate of the same key: flooded, and used for calls to the SPAs from now on.
+  virtual void renew(NodeIdentity identity, SpaChannelFactory spa_channels) = 0;
   // With `drain_first`: overload and a short wait for the others' SPF. Then good-bye to the neighbours,
   // workers stopped, `done`. At most two seconds. The sinks are no longer called after `done`.
   virtual void stop(bool drain_first, std::function<void()> done) = 0;
@@ -164,6 +166,8 @@ class Node {
   virtual void register_topic(const std::string& name, TopicHandler handler) = 0;
   virtual const TopicHandler* topic(const std::string& name) const = 0;
   virtual std::vector<std::string> topics() const = 0;
+  // What this node adds to the daemon's topic "status".
+  virtual Json status() const = 0;
   // Puts every topic, those registered later too, on `server`, and tells it of changes. The server
   // outlives the node, or detach with nullptr first.
   virtual void attach_inspect(runtime::InspectServer* server) = 0;

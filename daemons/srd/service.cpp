@@ -1,0 +1,34 @@
+#include "srd/service.hpp"
+
+#include "dmsc/node/router.hpp"
+
+namespace dmsc::srd {
+namespace {
+
+class RouterService final : public runtime::Service<Config> {
+ public:
+  explicit RouterService(std::unique_ptr<node::Router> router) : router_(std::move(router)) {}
+  Result<std::string> reload(Config config) override { return router_->reload(config); }
+  void stop(runtime::StopReason reason, std::function<void()> done) override {
+    router_->stop(reason, std::move(done));
+  }
+  Result<std::string> drain(const std::string& reason) override { return router_->drain(reason); }
+  Result<std::string> undrain() override { return router_->undrain(); }
+
+ private:
+  std::unique_ptr<node::Router> router_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<runtime::Service<Config>>> start_service(runtime::Daemon& daemon,
+                                                                Config config) {
+  auto router = node::Router::open(daemon, config, "sr", "srd");
+  if (!router) return router.error();
+  auto started = (*router)->start(nullptr);
+  if (!started) return started.error();
+  return std::unique_ptr<runtime::Service<Config>>(
+      std::make_unique<RouterService>(std::move(*router)));
+}
+
+}  // namespace dmsc::srd

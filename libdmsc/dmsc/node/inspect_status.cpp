@@ -1,0 +1,142 @@
+// status, neighbors, links, counters.
+#include "dmsc/node/inspect.hpp"
+
+namespace dmsc::node {
+
+Json NodeImpl::status() const {
+  std::size_t up = 0;
+  for (const auto& [id, link] : links_) up += link.adjacent ? 1 : 0;
+  return Json{{"name", identity_.name},
+              {"id", identity_.id.value},
+              {"domain", identity_.domain},
+              {"role", identity_.role == wire::NodeRole::gateway ? "gateway" : "router"},
+              {"waiting_for", waiting_for()},
+              {"synchronised", engine_.synchronised()},
+              {"drained", drain_reason_.value_or("")},
+              {"neighbors_up", up},
+              {"neighbors_configured", links_.size()},
+              {"lsas", engine_.lsa_count()},
+              {"lsas_waiting_for_trust", verify_queue_.size()},
+              {"prefixes", plane_->fib().prefix_count()},
+              {"nodes", plane_->fib().node_count()},
+              {"spf_runs", routes_.spf_runs()},
+              {"spa", connected_spa()},
+              {"domain_time", trust_.domain_time(now()).seconds},
+              {"workers", plane_->workers().size()},
+              {"payload_security", "none: payload travels in clear"}};
+}
+
+}  // namespace dmsc::node
+
+namespace dmsc::node::inspect {
+
+Json neighbors(const NodeImpl& node, linkstate::Engine& engine) {
+  Json rows = Json::array();
+  for (const linkstate::NeighbourView& view : engine.neighbours(node.now())) {
+    auto it = node.links().find(view.link);
+    if (it == node.links().end()) continue;
+    const LinkRecord& link = it->second;
+    rows.push_back(Json{{"link", view.link_name},
+                        {"neighbour", view.neighbour ? view.neighbour_name : link.settings.peer},
+                        {"id", view.neighbour.value},
+                        {"state", linkstate::to_string(view.state)},
+                        {"data_path", !link.adjacent ? "-" : link.usable ? "up" : "dead"},
+                        {"up_ms", ms(view.up_for)},
+                        {"rtt_ms", ms(view.rtt)},
+                        {"jitter_ms", ms(view.jitter)},
+                        {"loss_percent", view.loss * 100},
+                        {"metric", view.metric},
+                        {"synchronised", view.synchronised},
+                        {"unacknowledged", view.unacknowledged},
+                        {"queued", view.queued},
+                        {"flaps", view.flaps},
+                        {"last_down", view.last_down_reason},
+                        {"session", view.session.value},
+                        {"worker_ports", view.data.worker_ports},
+                        {"mtu", view.data.mtu},
+                        {"address", node.control().remote(view.link).text()}});
+  }
+  return rows;
+}
+
+Json links(const NodeImpl& node) {
+  Json rows = Json::array();
+  std::map<LinkId, dataplane::LinkStats> stats;
+  for (auto& s : const_cast<NodeImpl&>(node).data_plane().link_stats()) stats[s.link] = s;
+  for (const LinkQuality& q : node.link_quality()) {
+    const dataplane::LinkStats& s = stats[q.link];
+    rows.push_back(Json{{"link", q.name},
+                        {"id", q.link.value},
+                        {"neighbour", node.name_of(q.neighbour)},
+                        {"state", !q.up ? "down" : q.usable ? "up" : "data path dead"},
+                        {"delay_ms", ms(q.delay)},
+                        {"jitter_ms", ms(q.jitter)},
+                        {"loss_percent", q.loss * 100},
+                        {"data_rtt_ms", ms(s.path.round_trip)},
+                        {"capacity_bps", q.capacity_bps},
+                        {"used_bps", q.used_bps},
+                        {"available_bps", q.available_bps},
+                        {"probes_sent", s.path.sent},
+                        {"probes_answered", s.path.answered},
+                        {"packets_in", s.counters.packets_in},
+                        {"in_bytes", s.counters.bytes_in},
+                        {"packets_out", s.counters.packets_out},
+                        {"out_bytes", s.counters.bytes_out}});
+  }
+  return rows;
+}
+
+namespace {
+
+Json data_counters(const dataplane::CounterValues& c) {
+  Json drops = Json::object();
+  for (std::size_t i = 1; i < c.drops.size(); ++i) {
+    drops[forwarding::to_string(static_cast<forwarding::DropReason>(i))] = c.drops[i];
+  }
+  return Json{{"packets_in", c.packets_in},   {"in_bytes", c.bytes_in},
+              {"packets_out", c.packets_out}, {"out_bytes", c.bytes_out},
+              {"originated", c.originated},   {"forwarded", c.forwarded},
+              {"delivered", c.delivered},     {"by_name", c.by_name},
+              {"by_label", c.by_label},       {"repaired", c.repaired},
+              {"probes_answered", c.probes_answered},
+              {"errors_sent", c.errors_sent}, {"errors_suppressed", c.errors_suppressed},
+              {"drops", drops}};
+}
+
+Json control_counters(const linkstate::EngineCounters& c) {
+  return Json{{"packets_in", c.packets_in},
+              {"packets_out", c.packets_out},
+              {"in_bytes", c.bytes_in},
+              {"out_bytes", c.bytes_out},
+              {"auth_failures", c.auth_failures},
+              {"replays", c.replays},
+              {"malformed", c.malformed},
+              {"hellos_in", c.hellos_in},
+              {"hellos_out", c.hellos_out},
+              {"keepalives_in", c.keepalives_in},
+              {"keepalives_out", c.keepalives_out},
+              {"lsas_in", c.lsas_in},
+              {"lsas_new", c.lsas_new},
+              {"lsas_duplicate", c.lsas_duplicate},
+              {"lsas_older", c.lsas_older},
+              {"lsas_out", c.lsas_out},
+              {"acks_in", c.acks_in},
+              {"acks_out", c.acks_out},
+              {"retransmissions", c.retransmissions},
+              {"verify_wanted", c.verify_wanted},
+              {"verify_failed", c.verify_failed},
+              {"digest_repairs", c.digest_repairs},
+              {"originated", c.originated},
+              {"purged", c.purged},
+              {"expired", c.expired}};
+}
+
+}  // namespace
+
+Json counters(const NodeImpl& node, linkstate::Engine& engine, dataplane::DataPlane& plane) {
+  Json control = control_counters(engine.counters());
+  control["unknown_sources"] = node.control().unknown_sources();
+  return Json{{"data", data_counters(plane.counters())}, {"control", control}};
+}
+
+}  // namespace dmsc::node::inspect

@@ -1,0 +1,207 @@
+// The one implementation of Node, by concern:
+//   node_life.cpp     create, start, ready, reload, drain, stop
+//   node_links.cpp    links, their addresses, interfaces
+//   node_engine.cpp   driving the engine: inputs, outputs, timers, verification
+//   node_trust.cpp    what LSAs and SPAs teach; keys; domain time; grants that end
+//   node_quality.cpp  once a second: data paths, bandwidth in use
+//   node_api.cpp      events, policies, names
+//   inspect_*.cpp     topics
+#pragma once
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+
+#include "dmsc/node/control_sockets.hpp"
+#include "dmsc/node/interface_watcher.hpp"
+#include "dmsc/node/node.hpp"
+#include "dmsc/node/node_store.hpp"
+#include "dmsc/node/route_keeper.hpp"
+#include "dmsc/node/spa_agent.hpp"
+
+namespace dmsc::node {
+
+// A configured link and what is known of it now.
+struct LinkRecord {
+  LinkId id;
+  LinkSettings settings;
+  SocketAddress local;
+  std::vector<std::uint16_t> data_ports;
+  bool adjacent = false;
+  NodeId neighbour;
+  bool usable = true;               // the data path answers
+  int interface_index = 0;
+  bool resolving = false;
+  Time resolve_again{};
+  // Bandwidth in use, from the counters of a second ago.
+  dataplane::LinkCounterValues counters;
+  Time counted{};
+  std::uint64_t used_bps = 0;
+  std::uint64_t told_available_bps = 0;
+  bool told_usable = true;
+};
+
+class NodeImpl final : public Node {
+ public:
+  NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdentity identity,
+           trust::TrustStore trust, NodeStore store, std::unique_ptr<dataplane::DataPlane> plane,
+           SessionId session, SpaChannelFactory channels);
+  ~NodeImpl() override;
+
+  Status start() override;
+  void when_ready(std::function<void()> ready) override;
+  std::string waiting_for() const override;
+  Status reload(NodeSettings settings) override;
+  void drain(const std::string& reason, bool persistent) override;
+  void undrain() override;
+  bool draining() const override { return drain_reason_.has_value(); }
+  void renew(NodeIdentity identity, SpaChannelFactory spa_channels) override;
+  void stop(bool drain_first, std::function<void()> done) override;
+
+  void set_prefixes(std::vector<wire::PrefixEntry> entries) override;
+  void set_grants(std::vector<Bytes> signed_grants) override;
+  void authenticate(AuthenticationRequest request, Duration timeout,
+                    std::function<void(Result<AuthenticationAnswer>)> done) override;
+  std::string connected_spa() const override { return spa_ ? spa_->connected() : ""; }
+
+  ListenerId subscribe_lsdb(std::function<void(const LsdbEvent&)> listener) override;
+  ListenerId on_adjacency(std::function<void(const AdjacencyEvent&)> listener) override;
+  ListenerId on_trust(std::function<void()> listener) override;
+  ListenerId on_route(std::function<void(const Name&)> listener) override;
+  void remove_listener(ListenerId listener) override;
+
+  Status set_metric_bias(LinkId link, std::uint32_t bias) override;
+  void set_weights(const routing::WeightPolicy& policy) override;
+  void clear_weights(const Name& prefix) override;
+  Status set_label(PathLabel label, NodeId egress, NodeId next) override;
+  void remove_label(PathLabel label) override;
+  void set_path(const Name& prefix, NodeId egress, PathLabel label) override;
+  void clear_path(const Name& prefix, NodeId egress) override;
+  std::vector<LinkQuality> link_quality() const override;
+
+  const NodeSettings& settings() const override { return settings_; }
+  const NodeIdentity& identity() const override { return identity_; }
+  linkstate::Engine& engine() override { return engine_; }
+  const trust::TrustStore& trust() const override { return trust_; }
+  const routing::Topology& topology() const override { return routes_.topology(); }
+  const routing::Rib& rib() const override { return routes_.rib(); }
+  dataplane::DataPlane& data_plane() override { return *plane_; }
+  std::vector<dataplane::Worker*> workers() override { return plane_->workers(); }
+  DomainTime domain_time() const override { return trust_.domain_time(now()); }
+  std::string name_of(NodeId node) const override;
+  NodeId find_node(const std::string& name) const override;
+  Time now() const override;
+  boost::asio::io_context& io() override { return io_; }
+
+  void register_topic(const std::string& name, TopicHandler handler) override;
+  const TopicHandler* topic(const std::string& name) const override;
+  std::vector<std::string> topics() const override;
+  Json status() const override;  // inspect_status.cpp
+  void attach_inspect(runtime::InspectServer* server) override;
+
+  // For the topics.
+  const RouteKeeper& routes() const { return routes_; }
+  const std::map<LinkId, LinkRecord>& links() const { return links_; }
+  const ControlSockets& control() const { return control_; }
+  Time started() const { return started_; }
+  bool ready() const { return ready_; }
+  std::optional<std::string> drain_reason() const { return drain_reason_; }
+  std::size_t unjudged() const { return verify_queue_.size(); }
+
+ private:
+  // node_life.cpp
+  void check_ready();
+  void finish_stop(std::function<void()> done);
+  void register_topics();  // inspect.cpp
+  void changed(const std::string& topic);
+
+  // node_links.cpp
+  Status open_link(LinkRecord& link);
+  void close_link(LinkRecord& link);
+  linkstate::LinkConfig engine_link(const LinkRecord& link) const;
+  Status add_link(const LinkSettings& settings);
+  void resolve(LinkRecord& link);
+  void remote_found(LinkId id, const SocketAddress& remote);
+  void interface_changed(const std::string& name, const InterfaceState& state);
+  void apply_interface(LinkRecord& link, const InterfaceState* state);
+  LinkRecord* find_link(LinkId id);
+
+  // node_engine.cpp
+  void pump();
+  void schedule();
+  void on_timer();
+  void take(const linkstate::Transmit& output) { control_.send(output.link, output.datagram); }
+  void take(const linkstate::VerifyWanted& output);
+  void take(const linkstate::AdjacencyUp& output);
+  void take(const linkstate::AdjacencyDown& output);
+  void take(const linkstate::LsdbChanged& output);
+  void take(const linkstate::Synchronised& output);
+  void take(const linkstate::Epoch& output);
+  void take(const linkstate::Misbehaviour& output);
+  void verify_some();
+
+  // node_trust.cpp
+  void load_trust();
+  bool learn_object(ByteView object, const char* source);
+  void inject(ByteView object);
+  void news(const TrustNews& news);
+  void set_link_keys(const crypto::KeyChain& keys);
+  void heard_time(DomainTime time);
+  void trust_learnt();
+  void reconsider();
+  void look_at_expiry();
+
+  // node_quality.cpp
+  void every_second();
+  void measure(LinkRecord& link, const dataplane::LinkStats& stats);
+
+  // node_api.cpp
+  void route_changed(const Name& prefix);
+  void tell_lsdb(LsdbEvent::Kind kind, const wire::LsaPtr& lsa);
+  void put_topic(const std::string& name);
+
+  boost::asio::io_context& io_;
+  NodeSettings settings_;
+  NodeIdentity identity_;
+  trust::TrustStore trust_;
+  NodeStore store_;
+  std::unique_ptr<dataplane::DataPlane> plane_;
+  linkstate::Engine engine_;
+  RouteKeeper routes_;
+  ControlSockets control_;
+  InterfaceWatcher watcher_;
+  std::unique_ptr<SpaAgent> spa_;
+  crypto::KeyChain keys_;
+  std::map<LinkId, LinkRecord> links_;
+  std::map<LinkId, std::shared_ptr<boost::asio::ip::udp::resolver>> resolvers_;
+
+  boost::asio::steady_timer timer_, second_timer_, stop_timer_;
+  bool pumping_ = false, started_once_ = false, stopping_ = false, stopped_ = false;
+  std::deque<linkstate::VerifyWanted> verify_queue_;
+  bool verify_posted_ = false;
+  bool trust_dirty_ = false;
+  Time reconsidered_{};
+  std::set<wire::Revocation::NodeRef> rechecked_;
+
+  Time started_{};
+  bool synchronised_ = false, spf_after_sync_ = false, ready_ = false;
+  std::vector<std::function<void()>> when_ready_;
+  std::optional<std::string> drain_reason_;
+
+  ListenerId next_listener_ = 1;
+  struct LsdbListener {
+    std::function<void(const LsdbEvent&)> call;
+    std::uint64_t sequence = 0;
+  };
+  std::map<ListenerId, LsdbListener> lsdb_listeners_;
+  std::map<ListenerId, std::function<void(const AdjacencyEvent&)>> adjacency_listeners_;
+  std::map<ListenerId, std::function<void()>> trust_listeners_;
+  std::map<ListenerId, std::function<void(const Name&)>> route_listeners_;
+  std::set<Name> routes_to_tell_;
+
+  std::map<std::string, TopicHandler> topics_;
+  runtime::InspectServer* inspect_ = nullptr;
+  // Expires with the node: guards callbacks that come from elsewhere.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dmsc::node

@@ -1,0 +1,140 @@
+#include "dmsc/node/node_store.hpp"
+
+#include <unistd.h>
+
+#include <charconv>
+
+#include "dmsc/runtime/log.hpp"
+#include "dmsc/wire/spa_lsa.hpp"
+
+namespace dmsc::node {
+namespace {
+
+constexpr const char* kEpochFile = "lsa-epoch";
+constexpr const char* kDrainFile = "drained";
+constexpr const char* kObjectsFile = "spa-objects";
+constexpr const char* kTimeFile = "domain-time";
+constexpr const char* kKeysFile = "link-keys";
+constexpr std::uint64_t kTimeWriteSeconds = 60;
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+Result<NodeStore> NodeStore::open(const std::string& directory, DomainId domain) {
+  NodeStore store;
+  store.domain_ = domain;
+  if (directory.empty()) return store;
+  auto dir = runtime::StateDir::open(directory);
+  if (!dir) return dir.error();
+  store.dir_ = std::move(*dir);
+  store.load_objects();
+  return store;
+}
+
+void NodeStore::write(std::string_view file, std::string_view content) {
+  if (!dir_) return;
+  auto written = dir_->write(file, content);
+  if (!written) runtime::log::error("state-write-failed", {{"error", written.error()}});
+}
+
+std::uint64_t NodeStore::epoch() const {
+  auto text = dir_ ? dir_->read(kEpochFile) : Result<std::string>(std::string());
+  return text ? number(*text) : 0;
+}
+
+void NodeStore::set_epoch(std::uint64_t epoch) { write(kEpochFile, std::to_string(epoch) + "\n"); }
+
+std::optional<std::string> NodeStore::drain_reason() const {
+  if (!dir_) return std::nullopt;
+  auto text = dir_->read(kDrainFile);
+  if (!text) return std::nullopt;
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  return *text;
+}
+
+void NodeStore::set_drain(const std::optional<std::string>& reason) {
+  if (!dir_) return;
+  if (reason) return write(kDrainFile, *reason + "\n");
+  (void)::unlink(dir_->file(kDrainFile).c_str());  // not there: not drained
+}
+
+// Domain id, then objects with a 16-bit length in front.
+void NodeStore::load_objects() {
+  auto text = dir_->read(kObjectsFile);
+  if (!text) return;
+  ByteReader in(as_bytes(*text));
+  if (in.u64() != domain_.value) return;
+  while (in.left() > 0) {
+    ByteView object = in.bytes16();
+    auto lsa = wire::make_spa_lsa(object);
+    if (!in.ok() || !lsa) {
+      runtime::log::warning("state-unreadable", {{"file", dir_->file(kObjectsFile)}});
+      return;
+    }
+    objects_[(*lsa)->key] = to_bytes(object);
+  }
+}
+
+std::vector<Bytes> NodeStore::objects() const {
+  std::vector<Bytes> out;  // the authority sorts before what its issuers signed
+  for (const auto& [key, object] : objects_) {
+    if (key.type == wire::LsaType::authority) out.insert(out.begin(), object);
+    else out.push_back(object);
+  }
+  return out;
+}
+
+void NodeStore::set_object(const wire::LsaKey& key, ByteView object) {
+  Bytes& held = objects_[key];
+  if (held == to_bytes(object)) return;
+  held = to_bytes(object);
+  ByteWriter out;
+  out.u64(domain_.value);
+  for (const auto& [k, bytes] : objects_) out.bytes16(bytes);
+  write(kObjectsFile, as_text(out.view()));
+}
+
+DomainTime NodeStore::domain_time() const {
+  auto text = dir_ ? dir_->read(kTimeFile) : Result<std::string>(std::string());
+  return DomainTime{text ? number(*text) : 0};
+}
+
+void NodeStore::set_domain_time(DomainTime time) {
+  if (time.seconds < written_time_.seconds + kTimeWriteSeconds) return;
+  written_time_ = time;
+  write(kTimeFile, std::to_string(time.seconds) + "\n");
+}
+
+// Domain id, active id, then {id 16, secret}.
+std::optional<crypto::KeyChain> NodeStore::link_keys() const {
+  if (!dir_) return std::nullopt;
+  auto text = dir_->read(kKeysFile);
+  if (!text) return std::nullopt;
+  ByteReader in(as_bytes(*text));
+  if (in.u64() != domain_.value) return std::nullopt;
+  std::uint16_t active = in.u16();
+  crypto::KeyChain keys;
+  while (in.left() > 0) {
+    std::uint16_t id = in.u16();
+    auto secret = in.array<32>();
+    if (!in.ok()) return std::nullopt;
+    keys.add(id, secret);
+  }
+  keys.set_active(active);
+  if (keys.empty() || keys.active() == 0) return std::nullopt;
+  return keys;
+}
+
+void NodeStore::set_link_keys(const crypto::KeyChain& keys) {
+  ByteWriter out;
+  out.u64(domain_.value).u16(keys.active());
+  for (const auto& [id, secret] : keys.keys()) out.u16(id).bytes(secret);
+  write(kKeysFile, as_text(out.view()));
+}
+
+}  // namespace dmsc::node

@@ -1,0 +1,44 @@
+// What a node keeps over restarts, in its state directory. Without a directory everything is
+// forgotten: tests. Failures to write are logged and do not stop the node.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dmsc/core/bytes.hpp"
+#include "dmsc/core/time.hpp"
+#include "dmsc/crypto/key_chain.hpp"
+#include "dmsc/runtime/files.hpp"
+#include "dmsc/wire/lsa.hpp"
+
+namespace dmsc::node {
+
+class NodeStore {
+ public:
+  // `domain`: state of another domain is not used.
+  static Result<NodeStore> open(const std::string& directory, DomainId domain);
+
+  std::uint64_t epoch() const;                 // 0 = none stored
+  void set_epoch(std::uint64_t epoch);
+  std::optional<std::string> drain_reason() const;
+  void set_drain(const std::optional<std::string>& reason);
+  // Signed objects of the SPA by the key of the LSA that carries them, and the newest domain time.
+  std::vector<Bytes> objects() const;
+  void set_object(const wire::LsaKey& key, ByteView object);
+  DomainTime domain_time() const;
+  void set_domain_time(DomainTime time);       // written at most once a minute of domain time
+  std::optional<crypto::KeyChain> link_keys() const;
+  void set_link_keys(const crypto::KeyChain& keys);
+
+ private:
+  NodeStore() = default;
+  void load_objects();
+  void write(std::string_view file, std::string_view content);
+  std::optional<runtime::StateDir> dir_;
+  DomainId domain_;
+  std::map<wire::LsaKey, Bytes> objects_;
+  DomainTime written_time_;
+};
+
+}  // namespace dmsc::node
