@@ -233,9 +233,12 @@ def test_generated_configuration_follows_the_plan(tmp_path):
     assert [pod["name"] for pod in sg["pods"]["namespaces"]] == ["pod-3"]
     addresses = [a for wire in plan.wires for a in wire.addresses] + [plan.management(n) for n in plan.topology.nodes]
     assert len(set(addresses)) == len(addresses)
-    rules = configs.registry(plan)["prefixes"]
-    assert {"subtree": "A", "pool": True} in rules
-    assert {"subtree": "B/4", "identity": "pod:pod-4@sg-4"} in rules
+    registry = configs.registry(plan)
+    assert registry["pools"] == ["A", "B"]
+    assert {"subtree": "B/4", "owner": "pod:pod-4@sg-4"} in registry["prefixes"]
+    spa = next(node for node in registry["nodes"] if node["name"] == "spa-2")
+    assert spa["address"] == f"{plan.management('spa-2')}:7410"
+    assert "spa-1" not in [node["name"] for node in registry["nodes"]]
 
 
 def test_the_supervisor_refuses_what_it_does_not_know(line):

@@ -109,15 +109,23 @@ def registry(plan: Plan) -> dict[str, Any]:
     """What the writer loads at its first start: who there is, and who owns which names."""
     topology = plan.topology
     writer = topology.writer()
-    nodes = [{"name": node.name, "role": node.role, "token_file": str(plan.token_file(node.name))}
-             for node in topology.nodes.values() if node.role in GENERATORS and node is not writer]
-    rules: list[dict[str, Any]] = [{"subtree": pool, "pool": True} for pool in topology.registry.pools]
-    if topology.registry.prefixes is not None:
-        rules += topology.registry.prefixes
-    else:
-        rules += [{"subtree": prefix, "identity": f"pod:{pod.name}@{pod.gateway}"}
-                  for pod in topology.pods.values() for prefix in pod.announce]
-    return {"nodes": nodes, "prefixes": rules}
+    nodes = [_member(plan, node) for node in topology.nodes.values()
+             if node.role in GENERATORS and node is not writer]
+    rules = topology.registry.prefixes
+    if rules is None:
+        rules = [{"subtree": prefix, "owner": f"pod:{pod.name}@{pod.gateway}"}
+                 for pod in topology.pods.values() for prefix in pod.announce]
+    return {"nodes": nodes, "pools": topology.registry.pools, "prefixes": rules}
+
+
+def _member(plan: Plan, node: Node) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": node.name, "role": node.role, "token_file": str(plan.token_file(node.name))}
+    ports = {"spa": SPA_PORT, "scsc": SCSC_PORT}
+    if node.role in ports:
+        entry["address"] = f"{plan.management(node.name)}:{ports[node.role]}"
+    if node.spa:
+        entry["nearest_spa"] = node.spa[0]
+    return entry
 
 
 def daemon_config(plan: Plan, node: Node) -> dict[str, Any]:
