@@ -1,7 +1,7 @@
 """Figures from the Google Benchmark programs of tests/bench: bench_NAME is tests/bench/NAME.cpp.
 
-A case becomes one figure: items per second if the program counts items, else time per iteration. A case
-named X/baseline (or X_baseline) is the baseline of the other cases called X... in the same program.
+A case becomes one figure: items per second if the program counts items, else time per iteration. BASELINES
+says which case of the same program is the baseline of which; both have the same arguments (X/100).
 """
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from dmsclab.run import run
 from .figures import Figure
 
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
-BASELINE = re.compile(r"[/_]baseline\b")
+BASELINES = {
+    "fib_lookup": {"fib_match": "unordered_map_match", "fib_match_batch32": "unordered_map_match"},
+    "spf": {"spf": "textbook_dijkstra", "spf_with_alternates": "textbook_dijkstra"},
+}
 
 
 def programs() -> list[str]:
@@ -47,15 +50,16 @@ def parse(name: str, report: dict) -> list[Figure]:
     failed = [c for c in cases if c.get("error_occurred")]
     if failed:
         raise LabError(f"bench_{name}: {failed[0]['name']}: {failed[0].get('error_message')}")
-    baselines = {BASELINE.split(c["name"])[0]: _value(c) for c in cases if BASELINE.search(c["name"])}
+    values = {case["name"]: _value(case) for case in cases}
+    pairs = BASELINES.get(name, {})
     out = []
-    for case in cases:
-        if BASELINE.search(case["name"]):
+    for case, (value, unit) in values.items():
+        stem, _, arguments = case.partition("/")
+        if stem in pairs.values():
             continue
-        value, unit = _value(case)
-        found = next((b for stem, b in baselines.items() if case["name"].startswith(stem) and b[1] == unit), None)
-        out.append(Figure(name, case["name"], value, unit, found[0] if found else None,
-                          smaller_is_better=unit == "ns"))
+        beside = "/".join([pairs[stem]] + ([arguments] if arguments else [])) if stem in pairs else ""
+        baseline = values[beside][0] if beside in values and values[beside][1] == unit else None
+        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit == "ns"))
     return out
 
 

@@ -71,10 +71,15 @@ def test_the_table_has_a_row_per_figure():
 
 def test_google_benchmark_reports_become_figures():
     report = {"benchmarks": [
-        {"name": "lookup/1000000", "items_per_second": 5e6, "real_time": 1, "time_unit": "ns"},
-        {"name": "lookup/baseline", "items_per_second": 1e6, "real_time": 1, "time_unit": "ns"},
-        {"name": "spf/10000", "real_time": 2.5, "time_unit": "ms"},
-        {"name": "spf/10000_mean", "run_type": "aggregate", "real_time": 2.5, "time_unit": "ms"}]}
-    figures = google.parse("x", report)
+        {"name": "fib_match", "items_per_second": 5e6, "real_time": 1, "time_unit": "ns"},
+        {"name": "unordered_map_match", "items_per_second": 1e6, "real_time": 1, "time_unit": "ns"},
+        {"name": "fib_update", "items_per_second": 2e6, "real_time": 1, "time_unit": "ns"},
+        {"name": "fib_update_mean", "run_type": "aggregate", "real_time": 2.5, "time_unit": "ms"}]}
+    figures = google.parse("fib_lookup", report)
     assert [(f.case, f.value, f.unit, f.ratio) for f in figures] == [
-        ("lookup/1000000", 5e6, "items/s", 5.0), ("spf/10000", 2.5e6, "ns", None)]
+        ("fib_match", 5e6, "items/s", 5.0), ("fib_update", 2e6, "items/s", None)]
+    report = {"benchmarks": [{"name": "spf/100", "real_time": 2.5, "time_unit": "us"},
+                             {"name": "textbook_dijkstra/100", "real_time": 5, "time_unit": "us"},
+                             {"name": "textbook_dijkstra/1", "real_time": 90, "time_unit": "us"}]}
+    figures = google.parse("spf", report)
+    assert [(f.case, f.value, f.unit, f.ratio) for f in figures] == [("spf/100", 2500, "ns", 2.0)]
