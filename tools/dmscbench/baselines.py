@@ -49,17 +49,17 @@ def address(lab: Lab, link: str, node: str) -> str:
     return wire.addresses[wire.link.ends.index(node)]
 
 
-def forward_rate(lab: Lab, mode: str, size: int, seconds: float) -> float:
-    """Packets a second that one minimal forwarder carries from sg-1 over sr-1 to sg-2."""
+def forward_per_core(lab: Lab, mode: str, size: int, seconds: float) -> float:
+    """Packets from sg-1 over sr-1 to sg-2 that one minimal forwarder carries in a second of its processor time."""
     inward = f"{address(lab, 'sg-1--sr-1', 'sr-1')}:{IN_PORT}"
     outward = f"{address(lab, 'sr-1--sg-2', 'sg-2')}:{OUT_PORT}"
-    with running(lab, "sr-1", program("udpfwd"), mode, inward, outward, "1"):
-        sink = lab.popen("sg-2", program("udpgen"), "sink", outward, str(seconds), "0", stdout=subprocess.PIPE)
+    with running(lab, "sr-1", program("udpfwd"), mode, inward, outward, "1") as forwarder, \
+            running(lab, "sg-2", program("udpgen"), "sink", outward, str(seconds), "0"):
         time.sleep(0.3)
-        lab.exec("sg-1", program("udpgen"), "gen", inward, str(size), str(seconds + 0.6), "0", "mmsg",
-                 timeout=seconds + 20)
-        text, _ = sink.communicate(timeout=20)
-    return field(text, "kpps") * 1e3
+        lab.exec("sg-1", program("udpgen"), "gen", inward, str(size), str(seconds), "0", "mmsg", timeout=seconds + 20)
+        forwarder.terminate()
+        text, _ = forwarder.communicate(timeout=10)
+    return 1e9 / field(text, "ns_per_packet")
 
 
 def round_trip_us(lab: Lab, size: int, count: int) -> dict[str, float]:

@@ -1,15 +1,26 @@
-"""Benchmarks through the real daemons: two gateways, one router, a pod on each side."""
+"""Benchmarks through the real daemons: two gateways, one router, a pod on each side. Every figure's
+baseline runs right after it, in the same namespaces."""
 from __future__ import annotations
 
+import json
+import os
+import time
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 from typing import Callable
 
+from dmsclab.calls import load
+from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
+from . import baselines
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
+NAME, HOST, PORT = "B/2", "2.b.svc.dmsc", 5201
+SECONDS, REPEATS = 3.0, 3
 
 
 @dataclass
@@ -18,8 +29,84 @@ class PathBench:
     run: Callable[[], list[Figure]]
 
 
-def _lab(only: list[str] | None = None) -> Lab:
-    return Lab.up(TOPOLOGY, name="bench", only=only)
+def _lab() -> Lab:
+    lab = Lab.up(TOPOLOGY, name="bench")
+    try:
+        lab.wait(lambda: any(row["prefix"] == NAME for row in lab.show("sg-1", "fib")), 20, f"{NAME} at sg-1")
+    except LabError:
+        lab.down(lab.plan.name)
+        raise
+    return lab
 
 
-PATHS: dict[str, PathBench] = {}
+def _iperf(lab: Lab, host: str, server: str, client: str, *options: str) -> dict:
+    """One iperf3 run; the report's end."""
+    with baselines.running(lab, server, "iperf3", "-s", "-1", "-p", str(PORT)):
+        time.sleep(0.3)
+        report = json.loads(lab.exec(client, "iperf3", "-c", host, "-p", str(PORT), "-t", str(int(SECONDS)), "-J",
+                                     *options, check=False, timeout=SECONDS + 30).stdout)
+    if "error" in report:
+        raise LabError(f"iperf3 from {client} to {host}: {report['error']}")
+    return report["end"]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def bulk() -> list[Figure]:
+    """iperf3 over TCP from pod-1 to pod-2 by name."""
+    with _lab() as lab:
+        ours = [_iperf(lab, HOST, "pod-2", "pod-1")["sum_received"]["bits_per_second"] / 1e9 for _ in range(REPEATS)]
+        figures = []
+        for mode in ("plain", "tso"):
+            with baselines.tunnel(lab, mode) as address:
+                beside = [_iperf(lab, address, "sg-2", "sg-1")["sum_received"]["bits_per_second"] / 1e9
+                          for _ in range(REPEATS)]
+            figures.append(Figure("bulk", f"tcp, beside a minimal tunnel ({mode})", median(ours), "Gbit/s",
+                                  median(beside)))
+    return figures
+
+
+def forward() -> list[Figure]:
+    """Packets that one srd carries in a second of its processor time, and as offered."""
+    figures = []
+    with _lab() as lab:
+        pid = lab.processes()["sr-1"]["pid"]
+        for size in (64, 1200):
+            rates, per_core = [], []
+            for _ in range(REPEATS):
+                packets, cpu = _forwarded(lab), _cpu_seconds(pid)
+                started = time.monotonic()
+                _iperf(lab, HOST, "pod-2", "pod-1", "-u", "-b", "0", "-l", str(size))
+                carried, used = _forwarded(lab) - packets, _cpu_seconds(pid) - cpu
+                rates.append(carried / min(time.monotonic() - started, SECONDS))
+                per_core.append(carried / max(used, 0.01))
+            beside = [baselines.forward_per_core(lab, "mmsg", size, SECONDS) for _ in range(REPEATS)]
+            figures += [Figure("forward", f"srd, {size} B, a core", median(per_core), "packets/s", median(beside)),
+                        Figure("forward", f"srd, {size} B, as offered", median(rates), "packets/s")]
+    return figures
+
+
+def _forwarded(lab: Lab) -> int:
+    return lab.show("sr-1", "counters")["data"]["forwarded"]
+
+
+def calls() -> list[Figure]:
+    """One small request and its response, one after the other, pod-1 - sg-1 - sr-1 - sg-2 - pod-2."""
+    with _lab() as lab:
+        summary = load(lab, "pod-1", NAME, count=3000, rate=0).wait(120)
+        beside = baselines.round_trip_us(lab, 128, 5000)
+    took = sorted(each.took_ms * 1e3 for each in summary.calls if not each.error)
+    if not took:
+        raise LabError(f"no call to {NAME} was answered: {summary.calls[0].error if summary.calls else 'none made'}")
+    return [Figure("calls", f"request and response, {name}", took[min(len(took) - 1, int(len(took) * share))], "us",
+                   beside[name], smaller_is_better=True) for name, share in (("p50", 0.5), ("p99", 0.99))]
+
+
+PATHS = {
+    "forward": PathBench("packets per second through one srd", forward),
+    "calls": PathBench("request and response through SG, SR and SG", calls),
+    "bulk": PathBench("iperf3 through two gateways", bulk),
+}

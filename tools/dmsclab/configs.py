@@ -111,10 +111,9 @@ def registry(plan: Plan) -> dict[str, Any]:
     writer = topology.writer()
     nodes = [_member(plan, node) for node in topology.nodes.values()
              if node.role in GENERATORS and node is not writer]
-    rules = topology.registry.prefixes
-    if rules is None:
-        rules = [{"subtree": prefix, "owner": f"pod:{pod.name}@{pod.gateway}"}
-                 for pod in topology.pods.values() for prefix in pod.announce]
+    owned = [{"subtree": prefix, "owner": f"pod:{pod.name}@{pod.gateway}"}
+             for pod in topology.pods.values() for prefix in pod.announce]
+    rules = owned + topology.registry.prefixes
     return {"nodes": nodes, "pools": topology.registry.pools, "prefixes": rules}
 
 

@@ -48,8 +48,9 @@ def pod_specs(plan: Plan, pod: Pod) -> list[Spec]:
         argv = [program("dmsc-pod"), "serve"]
         for prefix in pod.announce:
             argv += ["--prefix", prefix]
-        if pod.web:
-            argv += ["--endpoint", f"127.0.0.1:{pod.web}"]
+        endpoint = pod.endpoint or (f"127.0.0.1:{pod.web}" if pod.web else "")
+        if endpoint:
+            argv += ["--endpoint", endpoint]
         specs.append(spec("serve", argv + (["--pool"] if pod.pool else []), True))
     for other in pod.programs:
         specs.append(spec(other.name, other.run, other.notify))

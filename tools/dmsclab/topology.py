@@ -54,6 +54,7 @@ class Pod:
     announce: list[str] = field(default_factory=list)
     pool: bool = True               # join the parents' pools
     external: str = "refuse"
+    endpoint: str | None = None     # "address:port" of the program behind its prefixes
     web: int | None = None          # an nginx on this port of its loopback, the endpoint of its prefixes
     programs: list[Program] = field(default_factory=list)
 
@@ -61,7 +62,8 @@ class Pod:
 @dataclass
 class Registry:
     pools: list[str] = field(default_factory=list)
-    prefixes: list[dict[str, Any]] | None = None    # None: each pod owns what it announces
+    # Rules as spad reads them, besides that each pod owns what it announces, at its gateway.
+    prefixes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -141,7 +143,7 @@ def _link(value: Any, defaults: dict[str, Any], nodes: dict[str, Node], where: s
 
 def _pod(name: str, value: Any, nodes: dict[str, Node], where: str) -> Pod:
     entry = _mapping(value, where)
-    _only(entry, {"gateway", "announce", "pool", "external", "web", "programs"}, where)
+    _only(entry, {"gateway", "announce", "pool", "external", "endpoint", "web", "programs"}, where)
     gateway = entry.get("gateway")
     if gateway not in nodes or nodes[gateway].role != "sg":
         raise LabError(f"{where}: gateway '{gateway}' is not a node of role sg")
@@ -152,7 +154,7 @@ def _pod(name: str, value: Any, nodes: dict[str, Node], where: str) -> Pod:
         programs.append(Program(_name(program.get("name"), where), list(program.get("run", [])),
                                 bool(program.get("notify", False))))
     return Pod(_name(name, where), gateway, list(entry.get("announce", [])), bool(entry.get("pool", True)),
-               entry.get("external", "refuse"), entry.get("web"), programs)
+               entry.get("external", "refuse"), entry.get("endpoint"), entry.get("web"), programs)
 
 
 def parse(document: Any, where: str) -> Topology:
@@ -171,7 +173,7 @@ def parse(document: Any, where: str) -> Topology:
     registry = _mapping(root.get("registry"), f"{where}: registry")
     _only(registry, {"pools", "prefixes"}, f"{where}: registry")
     topology = Topology(_name(root.get("name"), f"{where}: name"), str(root.get("domain", "lab.dmsc")), nodes,
-                        links, pods, Registry(list(registry.get("pools", [])), registry.get("prefixes")))
+                        links, pods, Registry(list(registry.get("pools", [])), list(registry.get("prefixes", []))))
     _check(topology, where)
     return topology
 
