@@ -14,8 +14,11 @@ class Throttle {
   Time earliest(Time now) const {
     return std::max(now, paid_until_ - (burst_ - 1) * interval_);
   }
-  // An event happened (also one that did not ask).
-  void charge(Time now) { paid_until_ = std::max(paid_until_, now) + interval_; }
+  // An event happened (also one that did not ask). However many came before, the next may happen one
+  // interval from now.
+  void charge(Time now) {
+    paid_until_ = std::min(std::max(paid_until_, now) + interval_, now + burst_ * interval_);
+  }
 
  private:
   unsigned burst_;

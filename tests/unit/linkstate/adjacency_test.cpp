@@ -15,7 +15,7 @@ bool both_up(Net& net) {
 
 }  // namespace
 
-TEST_CASE("A1 two nodes come up within a few round trips") {
+TEST_CASE("LS-A1 two nodes come up within a few round trips") {
   Net net = Net::line(2);
   net.until([&] { return both_up(net); }, milliseconds(20));
   CHECK(net[0].adjacency_log == std::vector<std::string>{"up n2"});
@@ -26,7 +26,7 @@ TEST_CASE("A1 two nodes come up within a few round trips") {
   CHECK(v.session == net[1].config.session);
 }
 
-TEST_CASE("A2 the handshake survives the loss of any one packet") {
+TEST_CASE("LS-A2 the handshake survives the loss of any one packet") {
   for (int lost = 0; lost < 12; ++lost) {
     Net net = Net::line(2);
     int count = 0;
@@ -38,7 +38,7 @@ TEST_CASE("A2 the handshake survives the loss of any one packet") {
   }
 }
 
-TEST_CASE("A3 every pair of states makes progress, also with one hello lost") {
+TEST_CASE("LS-A3 every pair of states makes progress, also with one hello lost") {
   // Bring each side to one of the four states by cutting one or both directions for a while.
   for (int cut = 0; cut < 4; ++cut) {
     for (int ms = 0; ms < 500; ms += 37) {
@@ -58,7 +58,7 @@ TEST_CASE("A3 every pair of states makes progress, also with one hello lost") {
   }
 }
 
-TEST_CASE("A4 one-way connectivity never comes up") {
+TEST_CASE("LS-A4 one-way connectivity never comes up") {
   Net net = Net::line(2);
   net.deliver = [](Packet& p) { return p.from == 0; };
   net.run(seconds(5));
@@ -67,7 +67,7 @@ TEST_CASE("A4 one-way connectivity never comes up") {
   CHECK(net[1].adjacency_log.empty());
 }
 
-TEST_CASE("A5 a hello of another session changes nothing until it has echoed our nonce") {
+TEST_CASE("LS-A5 a hello of another session changes nothing until it has echoed our nonce") {
   Net net = Net::line(2);
   std::vector<Packet> old;
   net.deliver = [&](Packet& p) {
@@ -87,7 +87,7 @@ TEST_CASE("A5 a hello of another session changes nothing until it has echoed our
   CHECK(both_up(net));
 }
 
-TEST_CASE("A6 a restarted neighbour is up again within 100 ms, long before its hold time") {
+TEST_CASE("LS-A6 a restarted neighbour is up again within 100 ms, long before its hold time") {
   Net net = Net::line(2);
   net.run(seconds(3));
   net.restart(1, net[1].epoch);
@@ -96,7 +96,7 @@ TEST_CASE("A6 a restarted neighbour is up again within 100 ms, long before its h
   CHECK(net.now - start < milliseconds(100));
 }
 
-TEST_CASE("A7 a neighbour that lost us is noticed by its next hello") {
+TEST_CASE("LS-A7 a neighbour that lost us is noticed by its next hello") {
   Net net = Net::line(2);
   net.run(seconds(2));
   // Only node 1's packets are lost for long enough that node 0 gives up first.
@@ -108,7 +108,7 @@ TEST_CASE("A7 a neighbour that lost us is noticed by its next hello") {
   net.until([&] { return both_up(net); }, milliseconds(200));
 }
 
-TEST_CASE("A8 a wrong neighbour name is refused and named") {
+TEST_CASE("LS-A8 a wrong neighbour name is refused and named") {
   Net net;
   net.add();
   net.add();
@@ -119,7 +119,7 @@ TEST_CASE("A8 a wrong neighbour name is refused and named") {
   CHECK(net[0].misbehaviour[0] == "wrong neighbour: expected n9, heard n2");
 }
 
-TEST_CASE("A8 a reflected packet is refused and named") {
+TEST_CASE("LS-A8 a reflected packet is refused and named") {
   Net net = Net::line(2);
   net.deliver = [&](Packet& p) {
     if (p.from == 0) {
@@ -133,7 +133,7 @@ TEST_CASE("A8 a reflected packet is refused and named") {
   CHECK(net[0].misbehaviour[0] == "own packet reflected");
 }
 
-TEST_CASE("A8 a hello of another domain is refused") {
+TEST_CASE("LS-A8 a hello of another domain is refused") {
   Net net;
   net.add();
   net.add([](EngineConfig& c) { c.domain = DomainId{8}; });
@@ -143,7 +143,7 @@ TEST_CASE("A8 a hello of another domain is refused") {
   CHECK(net[0].engine.counters().auth_failures > 0);  // the key is derived per domain
 }
 
-TEST_CASE("A9 interface down acts at once, goodbye reaches the neighbour at once") {
+TEST_CASE("LS-A9 interface down acts at once, goodbye reaches the neighbour at once") {
   Net net = Net::line(3);
   net.run(seconds(2));
   net[1].engine.interface_state(net.now, LinkId{1}, false);
@@ -155,7 +155,7 @@ TEST_CASE("A9 interface down acts at once, goodbye reaches the neighbour at once
   CHECK(net[2].state() != AdjacencyState::up);
 }
 
-TEST_CASE("S1 a wrong key or an unknown key id never forms an adjacency") {
+TEST_CASE("LS-S1 a wrong key or an unknown key id never forms an adjacency") {
   for (auto other : {chain({2}, 2), [] {
          crypto::KeyChain wrong;
          wrong.add(1, seed(99));
@@ -174,7 +174,7 @@ TEST_CASE("S1 a wrong key or an unknown key id never forms an adjacency") {
   }
 }
 
-TEST_CASE("S2 an empty key chain refuses everything and sends nothing") {
+TEST_CASE("LS-S2 an empty key chain refuses everything and sends nothing") {
   Net net;
   net.add([](EngineConfig& c) { c.keys = {}; });
   net.add();
@@ -184,7 +184,7 @@ TEST_CASE("S2 an empty key chain refuses everything and sends nothing") {
   CHECK(net[0].state() == AdjacencyState::down);
 }
 
-TEST_CASE("S3 keys rotate without dropping a packet") {
+TEST_CASE("LS-S3 keys rotate without dropping a packet") {
   Net net = Net::line(2);
   net.run(seconds(1));
   std::uint64_t before = net[0].engine.counters().auth_failures;
@@ -202,7 +202,7 @@ TEST_CASE("S3 keys rotate without dropping a packet") {
   CHECK(net[0].adjacency_log.size() == 1);
 }
 
-TEST_CASE("S4 every replayed packet is refused") {
+TEST_CASE("LS-S4 every replayed packet is refused") {
   Net net = Net::line(2);
   std::vector<Packet> seen;
   net.deliver = [&](Packet& p) {
@@ -224,7 +224,7 @@ TEST_CASE("S4 every replayed packet is refused") {
   CHECK(net[0].adjacency_log == log);
 }
 
-TEST_CASE("S5 reordering within the window is no replay") {
+TEST_CASE("LS-S5 reordering within the window is no replay") {
   Net net = Net::line(2);
   int n = 0;
   net.deliver = [&](Packet& p) {
@@ -237,7 +237,7 @@ TEST_CASE("S5 reordering within the window is no replay") {
   CHECK(net.equal_databases());
 }
 
-TEST_CASE("S6 a corrupted packet costs a counter and nothing else") {
+TEST_CASE("LS-S6 a corrupted packet costs a counter and nothing else") {
   Net net = Net::line(2);
   net.run(seconds(1));
   int n = 0;

@@ -58,10 +58,12 @@ void Net::join(int a, int b, std::function<void(LinkConfig&)> change) {
   y.engine.add_link(now, config);
 }
 
-Net Net::line(int n) {
+Net Net::line(int n, Duration liveness) {
   Net net;
   for (int i = 0; i < n; ++i) net.add();
-  for (int i = 1; i < n; ++i) net.join(i - 1, i);
+  for (int i = 1; i < n; ++i) {
+    net.join(i - 1, i, [&](LinkConfig& c) { c.liveness.interval = liveness; });
+  }
   return net;
 }
 

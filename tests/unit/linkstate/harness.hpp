@@ -54,8 +54,8 @@ class Net {
   int add(std::function<void(EngineConfig&)> change = {});
   // Joins two nodes by a new link; its id is the next free one at each.
   void join(int a, int b, std::function<void(LinkConfig&)> change = {});
-  // Line of n nodes, joined in a row.
-  static Net line(int n);
+  // Line of n nodes, joined in a row. Tests of hours use a slow `liveness`.
+  static Net line(int n, Duration liveness = milliseconds(50));
   void run(Duration time);
   // Runs until `done` or fails after `limit`.
   void until(const std::function<bool()>& done, Duration limit = seconds(5));

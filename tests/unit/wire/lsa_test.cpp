@@ -34,7 +34,7 @@ NodeBody sample_node() {
 
 }  // namespace
 
-TEST_CASE("L1 an LSA travels as header, TLVs and signature, and is read back") {
+TEST_CASE("LS-L1 an LSA travels as header, TLVs and signature, and is read back") {
   NodeBody node = sample_node();
   auto made = make_lsa({NodeId{7}, LsaType::node, 0}, {5, 6}, 1800, true, encode(node), key_of_seed(1));
   REQUIRE(made.ok());
@@ -53,7 +53,7 @@ TEST_CASE("L1 an LSA travels as header, TLVs and signature, and is read back") {
   CHECK(*body == node);
 }
 
-TEST_CASE("L1 every truncation of an LSA is refused") {
+TEST_CASE("LS-L1 every truncation of an LSA is refused") {
   LsaPtr lsa = sample(encode(sample_node()));
   for (std::size_t n = 0; n < lsa->raw.size(); ++n) {
     CHECK_FALSE(decode_lsa(ByteView(lsa->raw).first(n)).ok());
@@ -64,7 +64,7 @@ TEST_CASE("L1 every truncation of an LSA is refused") {
   CHECK(lsa_length(longer).value() == lsa->raw.size());
 }
 
-TEST_CASE("L2 version, origin, fragment, lifetime and body size are checked") {
+TEST_CASE("LS-L2 version, origin, fragment, lifetime and body size are checked") {
   Bytes good = sample()->raw;
   auto with = [&](std::size_t at, std::uint8_t value) {
     Bytes raw = good;
@@ -84,7 +84,7 @@ TEST_CASE("L2 version, origin, fragment, lifetime and body size are checked") {
         Errc::limit);
 }
 
-TEST_CASE("L3 a TLV that reaches past the body is refused") {
+TEST_CASE("LS-L3 a TLV that reaches past the body is refused") {
   ByteWriter w;
   w.u16(77).u16(5).u32(0);
   auto lsa = make_lsa({NodeId{1}, LsaType::prefix, 0}, {1, 1}, 60, false, w.view(), key_of_seed(1));
@@ -92,7 +92,7 @@ TEST_CASE("L3 a TLV that reaches past the body is refused") {
   CHECK(lsa.error().message == "LSA body: TLV at byte 0 reaches past the end");
 }
 
-TEST_CASE("L4 unknown types and unknown TLVs are kept as they came") {
+TEST_CASE("LS-L4 unknown types and unknown TLVs are kept as they came") {
   ByteWriter w;
   w.u16(500).bytes16(as_bytes("later"));
   auto lsa = make_lsa({NodeId{1}, static_cast<LsaType>(200), 0}, {1, 1}, 60, false, w.view(),
@@ -105,7 +105,7 @@ TEST_CASE("L4 unknown types and unknown TLVs are kept as they came") {
   CHECK(encode(*node) == to_bytes(w.view()));
 }
 
-TEST_CASE("L5 a prefix body holds names, flags, interface and instances") {
+TEST_CASE("LS-L5 a prefix body holds names, flags, interface and instances") {
   PrefixBody body;
   body.entries = {{*Name::parse("A/1"), false, 4, {{InstanceId{1}, 100}}},
                   {*Name::parse("A"), false, 0, {{InstanceId{1}, 100}, {InstanceId{2}, 0}}},
@@ -120,7 +120,7 @@ TEST_CASE("L5 a prefix body holds names, flags, interface and instances") {
   CHECK(*read == body);
 }
 
-TEST_CASE("L5 a malformed prefix is refused with its place") {
+TEST_CASE("LS-L5 a malformed prefix is refused with its place") {
   auto decode = [](std::string_view name, std::initializer_list<std::uint8_t> tail) {
     ByteWriter w;
     w.u16(1).u16(4 + name.size() + tail.size()).u8(0).u16(0).text8(name);
@@ -136,7 +136,7 @@ TEST_CASE("L5 a malformed prefix is refused with its place") {
         "prefix: TLV 1 before byte 13: instance id zero");
 }
 
-TEST_CASE("L6 a node body refuses metric zero, a bad neighbour and attributes twice") {
+TEST_CASE("LS-L6 a node body refuses metric zero, a bad neighbour and attributes twice") {
   NodeBody body = sample_node();
   body.adjacencies[0].metric = 0;
   CHECK(decode_node_body(encode(body)).error().message.find("metric is zero") != std::string::npos);
@@ -150,7 +150,7 @@ TEST_CASE("L6 a node body refuses metric zero, a bad neighbour and attributes tw
   CHECK(encoded_size(body.adjacencies[0]) == 48);
 }
 
-TEST_CASE("L7 identity and signed objects are opaque bytes in TLV 1") {
+TEST_CASE("LS-L7 identity and signed objects are opaque bytes in TLV 1") {
   IdentityBody body{{1, 2, 3}, {{8, {4}}}};
   auto read = decode_identity_body(encode(body));
   REQUIRE(read.ok());

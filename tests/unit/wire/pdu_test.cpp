@@ -43,7 +43,7 @@ void refuses_truncations(const Bytes& body, Decode decode, std::size_t step = 1)
 
 }  // namespace
 
-TEST_CASE("P1 a PDU carries header, body and HMAC") {
+TEST_CASE("LS-P1 a PDU carries header, body and HMAC") {
   PduHeader header{PduType::ack, 3, NodeId{9}, 4, SessionId{77}, 1000};
   Bytes datagram = seal_pdu(header, as_bytes("body"), key_bytes(1));
   CHECK(pdu_key_id(datagram).value() == 3);
@@ -57,7 +57,7 @@ TEST_CASE("P1 a PDU carries header, body and HMAC") {
   CHECK(as_text(opened->body) == "body");
 }
 
-TEST_CASE("P2 any flipped bit fails the HMAC before anything else is looked at") {
+TEST_CASE("LS-P2 any flipped bit fails the HMAC before anything else is looked at") {
   Bytes datagram = seal_pdu({PduType::hello, 1, NodeId{9}, 4, SessionId{77}, 1}, as_bytes("x"),
                             key_bytes(1));
   for (std::size_t bit = 0; bit < datagram.size() * 8; ++bit) {
@@ -69,7 +69,7 @@ TEST_CASE("P2 any flipped bit fails the HMAC before anything else is looked at")
   CHECK(open_pdu(ByteView(datagram).first(63), key_bytes(1)).error().code == Errc::truncated);
 }
 
-TEST_CASE("P3 an authentic PDU of another version, type or length is refused") {
+TEST_CASE("LS-P3 an authentic PDU of another version, type or length is refused") {
   auto resealed = [](std::size_t at, std::uint8_t value) {
     Bytes d = seal_pdu({PduType::hello, 1, NodeId{9}, 4, SessionId{77}, 1}, {}, key_bytes(1));
     d.resize(d.size() - kPduTrailerBytes);
@@ -85,7 +85,7 @@ TEST_CASE("P3 an authentic PDU of another version, type or length is refused") {
   CHECK(resealed(3, 65).error().code == Errc::invalid);
 }
 
-TEST_CASE("P4 hello: all fields, later extensions skipped, nonsense refused") {
+TEST_CASE("LS-P4 hello: all fields, later extensions skipped, nonsense refused") {
   Bytes body = encode(sample_hello());
   CHECK(decode_hello(body).value() == sample_hello());
   refuses_truncations(body, decode_hello);
@@ -105,7 +105,7 @@ TEST_CASE("P4 hello: all fields, later extensions skipped, nonsense refused") {
   CHECK(decode_hello(body).error().message == "hello: state 4");
 }
 
-TEST_CASE("P5 keepalive: 32 bytes with sequence and timestamps") {
+TEST_CASE("LS-P5 keepalive: 32 bytes with sequence and timestamps") {
   Keepalive k{kKeepalivePoll, 5, 6, 7, 8};
   CHECK(encode(k).size() == 32);
   CHECK(decode_keepalive(encode(k)).value() == k);
@@ -115,7 +115,7 @@ TEST_CASE("P5 keepalive: 32 bytes with sequence and timestamps") {
   CHECK_FALSE(decode_keepalive(longer).ok());
 }
 
-TEST_CASE("P6 update: remaining lifetime and LSA, packed") {
+TEST_CASE("LS-P6 update: remaining lifetime and LSA, packed") {
   auto lsa = make_lsa({NodeId{1}, LsaType::node, 0}, {1, 1}, 60, false, {},
                       crypto::SigningKey(key_bytes(3)));
   REQUIRE(lsa.ok());
@@ -132,7 +132,7 @@ TEST_CASE("P6 update: remaining lifetime and LSA, packed") {
   }
 }
 
-TEST_CASE("P7 ack: 32 bytes per LSA copy") {
+TEST_CASE("LS-P7 ack: 32 bytes per LSA copy") {
   std::vector<LsaRef> acks{{{NodeId{1}, LsaType::grant, 9}, {2, 3}, 4},
                            {{issuer_origin(1), LsaType::revocation, 0}, {5, 6}, ~0ULL}};
   Bytes body = encode_acks(acks);
@@ -141,7 +141,7 @@ TEST_CASE("P7 ack: 32 bytes per LSA copy") {
   refuses_truncations(body, decode_acks, kLsaRefBytes);
 }
 
-TEST_CASE("P8 digest: sums and lists over key ranges; request: keys") {
+TEST_CASE("LS-P8 digest: sums and lists over key ranges; request: keys") {
   LsaRef ref{{NodeId{3}, LsaType::prefix, 2}, {1, 2}, 3};
   std::vector<DigestRange> ranges{{0, 99, false, 7, {1, 2}, {}}, {100, kMaxKeyNumber, true, 0, {}, {ref}}};
   Bytes body = encode(ranges);
@@ -157,7 +157,7 @@ TEST_CASE("P8 digest: sums and lists over key ranges; request: keys") {
   refuses_truncations(encode_request(keys), decode_request, 8);
 }
 
-TEST_CASE("P8 key numbers keep the order of keys") {
+TEST_CASE("LS-P8 key numbers keep the order of keys") {
   LsaKey a{NodeId{1}, LsaType::prefix, 4095}, b{NodeId{1}, LsaType::identity, 0},
       c{issuer_origin(0), LsaType::authority, 1};
   CHECK(key_number(a) < key_number(b));
@@ -165,7 +165,7 @@ TEST_CASE("P8 key numbers keep the order of keys") {
   CHECK(key_of(key_number(c)) == c);
 }
 
-TEST_CASE("P9 mtu probe is padded to its size; goodbye carries a reason") {
+TEST_CASE("LS-P9 mtu probe is padded to its size; goodbye carries a reason") {
   MtuProbe probe{false, 7, 1400};
   CHECK(encode(probe).size() + kPduOverhead == 1400);
   CHECK(decode_mtu_probe(encode(probe)).value() == probe);
