@@ -148,16 +148,17 @@ TEST_CASE("S9 alternates: the best protection there is, loop-free, on 1000 rando
         continue;
       }
       // What a packet handed to the neighbour over this hop could meet decides what it protects.
+      const std::uint32_t target = id;
       auto judge = [&](const FirstHop& hop) {
-        std::uint32_t n = hop.neighbour.value, to_id = id;
+        std::uint32_t n = hop.neighbour.value;
         if (std::count(d.next_hops.begin(), d.next_hops.end(), hop) != 0) return Protection::none;
-        if ((n != id && !oracle.transit(n)) || oracle.distance(n, id) >= Oracle::kFar) {
+        if ((n != target && !oracle.transit(n)) || oracle.distance(n, target) >= Oracle::kFar) {
           return Protection::none;
         }
-        std::set<std::uint32_t> met = oracle.visited(n, id);
+        std::set<std::uint32_t> met = oracle.visited(n, target);
         if (met.count(root) != 0) return Protection::none;
         bool node = std::none_of(d.next_hops.begin(), d.next_hops.end(), [&](const FirstHop& p) {
-          return p.neighbour.value == to_id || met.count(p.neighbour.value) != 0;
+          return p.neighbour.value == target || met.count(p.neighbour.value) != 0;
         });
         return node ? Protection::node : Protection::link;
       };
