@@ -281,7 +281,7 @@ void Announcements::start_checks(Time now, Item& item) {
 void Announcements::service_check(Time now, Item& item) {
   if (!item.check_at || now < *item.check_at) return;
   if (item.check_ticket != 0) {
-    return checked(now, item.check_ticket, false, "no answer within the timeout");
+    return checked(now, item.lease, item.check_ticket, false, "no answer within the timeout");
   }
   item.check_ticket = next_ticket_++;
   checks_open_[item.check_ticket] = &item;
@@ -290,10 +290,10 @@ void Announcements::service_check(Time now, Item& item) {
                      item.service.endpoint, item.service.check});
 }
 
-void Announcements::checked(Time now, std::uint64_t ticket, bool healthy,
-                            const std::string& detail) {
+void Announcements::checked(Time now, const std::string& lease, std::uint64_t ticket,
+                            bool healthy, const std::string& detail) {
   auto it = checks_open_.find(ticket);
-  if (it == checks_open_.end()) return;  // late, or the announcement is gone
+  if (it == checks_open_.end() || it->second->lease != lease) return;  // late, or the announcement is gone
   Item& item = *it->second;
   checks_open_.erase(it);
   item.check_ticket = 0;

@@ -100,9 +100,12 @@ class Announcements {
   };
   // Result error = no SPA could be asked: the announcement waits with that reason.
   void answered(Time now, DomainTime domain, std::uint64_t ticket, Result<Answer> answer);
-  void checked(Time now, std::uint64_t ticket, bool healthy, const std::string& detail);
+  // Counts only for a check of an announcement under `lease`.
+  void checked(Time now, const std::string& lease, std::uint64_t ticket, bool healthy,
+               const std::string& detail);
   // Grants for which `is_revoked` holds are given up and asked for again.
   void revoke(Time now, const std::function<bool(const wire::ObjectHeader&)>& is_revoked);
+  void set_grace(Duration grace) { config_.grace = grace; }
   void set_draining(bool draining);   // instances are originated with capacity 0
   void tick(Time now, DomainTime domain);
   std::optional<Time> deadline() const;

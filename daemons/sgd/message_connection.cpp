@@ -221,8 +221,10 @@ MessageHub::Connection* MessageHub::server_of(const LocalInstance& instance) {
   return it->second.get();
 }
 
-bool MessageHub::serving(const std::string& lease, const std::string& prefix) const {
-  return bindings_.count({lease, prefix}) != 0;
+std::set<std::pair<std::string, std::string>> MessageHub::bound() const {
+  std::set<std::pair<std::string, std::string>> out;
+  for (const auto& [key, connection] : bindings_) out.insert(key);
+  return out;
 }
 
 std::optional<std::string> MessageHub::check_caller(const Connection& connection,
@@ -260,6 +262,7 @@ void MessageHub::on(Connection& connection, wire::PodCall& message) {
     ++counters_.not_allowed;
     return refuse_call(connection, message.id, ErrorCode::not_allowed, *why);
   }
+  note_use(message.destination, message.payload.size());
   request.owner = connection.id;
   request.id = message.id;
   request.destination = std::move(message.destination);

@@ -222,10 +222,18 @@ void MessageHub::hand_out_outcomes() {
   }
 }
 
+void MessageHub::note_use(std::string_view destination, std::uint64_t bytes) {
+  const forwarding::InstanceGroup* group = home_.fib().match(destination);
+  if (group == nullptr) return;
+  Use& use = uses_[group->prefix];
+  ++use.calls;
+  use.bytes += bytes;
+}
+
 // ---- looking at it ----------------------------------------------------------------------------
 
-nlohmann::ordered_json MessageHub::calls(std::size_t limit) const {
-  auto rows = nlohmann::ordered_json::array();
+nlohmann::json MessageHub::calls(std::size_t limit) const {
+  auto rows = nlohmann::json::array();
   auto named = [&](NodeId node) {
     std::string name = view_->name_of(node);
     return name.empty() ? "node " + std::to_string(node.value) : name;
@@ -248,10 +256,10 @@ nlohmann::ordered_json MessageHub::calls(std::size_t limit) const {
   return rows;
 }
 
-nlohmann::ordered_json MessageHub::counters() const {
+nlohmann::json MessageHub::counters() const {
   const IngressCounters& i = ingress_.counters();
   const EgressCounters& e = egress_.counters();
-  nlohmann::ordered_json out;
+  nlohmann::json out;
   out["connections_open"] = connections_.size();
   out["connections"] = counters_.connections;
   out["connections_rejected"] = counters_.rejected_connections;

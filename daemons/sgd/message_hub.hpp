@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "dmsc/dataplane/worker.hpp"
@@ -41,10 +42,17 @@ class MessageHub : private LocalServices {
   // A request, response or acknowledgement, or an error. False: an error that is of no open call.
   bool deliver(wire::ServicePacket& packet);
   // Rows for `show calls`, and counters.
-  nlohmann::ordered_json calls(std::size_t limit) const;
-  nlohmann::ordered_json counters() const;
-  // Number of connections that serve, by (lease, prefix): for `show pods`.
-  bool serving(const std::string& lease, const std::string& prefix) const;
+  nlohmann::json calls(std::size_t limit) const;
+  nlohmann::json counters() const;
+  // (lease, prefix) for which a program serves.
+  std::set<std::pair<std::string, std::string>> bound() const;
+  // Calls and bytes by announced prefix since the last time: what the gateway then probes.
+  struct Use {
+    std::uint64_t calls = 0, bytes = 0;
+  };
+  std::map<Name, Use> take_uses() { return std::exchange(uses_, {}); }
+  // A flow of an unmodified program to a name.
+  void note_use(std::string_view destination, std::uint64_t bytes);
 
  private:
   struct Connection;
@@ -100,6 +108,7 @@ class MessageHub : private LocalServices {
   bool pumping_ = false, pump_again_ = false;
   dataplane::TimerId timer_ = 0;
   std::optional<Time> timer_at_;
+  std::map<Name, Use> uses_;
   HubCounters counters_;
 };
 
