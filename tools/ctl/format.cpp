@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <set>
 
 namespace dmsc::ctl {
@@ -48,13 +49,15 @@ const UnitSuffix* unit_of(const std::string& key) {
 
 // Words daemons use for how things are. Only cells that are exactly such a word get a colour.
 Tone tone_of(const std::string& word) {
-  static const std::set<std::string> good{"up",      "ready",  "granted", "healthy", "yes",
-                                          "applied", "active", "ok",      "usable",  "verified"};
-  static const std::set<std::string> warn{"init",    "two-way",   "two_way", "starting",
-                                          "pending", "draining",  "waiting", "stopping",
-                                          "unknown", "unverified"};
-  static const std::set<std::string> bad{"down",    "failing", "refused", "failed",
-                                         "revoked", "expired", "error",   "withdrawn"};
+  static const std::set<std::string> good{"up",      "ready",     "granted", "healthy", "yes",
+                                          "applied", "active",    "ok",      "usable",  "verified",
+                                          "serving", "reachable", "answered"};
+  static const std::set<std::string> warn{"init",    "two-way",    "two_way", "starting",
+                                          "pending", "draining",   "waiting", "stopping",
+                                          "unknown", "unverified", "standby"};
+  static const std::set<std::string> bad{
+      "down",  "failing",   "refused", "failed",  "revoked",        "expired",
+      "error", "withdrawn", "dead",    "timeout", "data path dead", "no reachable instance"};
   if (good.count(word)) return Tone::good;
   if (warn.count(word)) return Tone::warn;
   if (bad.count(word)) return Tone::bad;
@@ -74,6 +77,22 @@ std::string integer_text(const std::string& key, const Json& value) {
   }
 }
 
+// Keys whose value is a moment, in seconds since the Unix epoch.
+bool is_moment(const std::string& key, const Json& value) {
+  static const std::set<std::string> keys{"valid_until", "not_after", "not_before", "domain_time",
+                                          "time",        "at",        "expires",    "wall_time"};
+  return keys.count(key) != 0 && value.is_number_integer() && value > 1'000'000'000;
+}
+
+std::string moment_text(const Json& value) {
+  auto at = static_cast<std::time_t>(value.get<std::int64_t>());
+  std::tm local{};
+  localtime_r(&at, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+  return text;
+}
+
 std::string text_of(const std::string& key, const Json& value) {
   if (value.is_null()) return "-";
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
@@ -81,13 +100,15 @@ std::string text_of(const std::string& key, const Json& value) {
     std::string text = printable(value.get<std::string>());
     return text.empty() ? "-" : text;
   }
+  if (is_moment(key, value)) return moment_text(value);
   if (value.is_number()) {
     if (const UnitSuffix* unit = unit_of(key)) return unit->format(value.get<double>());
     return value.is_number_float() ? number(value.get<double>(), 6) : integer_text(key, value);
   }
   std::string out;
   for (const auto& item : value.items()) {
-    if (!out.empty()) out += value.is_object() || key != "path" ? " " : " \u2192 ";
+    if (!out.empty())
+      out += value.is_object() || !(key == "path" || ends_with(key, "_path")) ? " " : " \u2192 ";
     if (value.is_object()) out += printable(header_of(item.key())) + "=";
     out += text_of(value.is_object() ? item.key() : key, item.value());
   }
@@ -123,11 +144,6 @@ std::string header_of(const std::string& key) {
     if (c == '_') c = ' ';
   }
   return out;
-}
-
-bool is_numeric(const std::string& key, const Json& value) {
-  (void)key;
-  return value.is_number();
 }
 
 Cell cell_of(const std::string& key, const Json& value) {

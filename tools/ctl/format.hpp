@@ -13,8 +13,6 @@ using Json = nlohmann::ordered_json;
 
 // "rtt_ms" -> "rtt"; "last_down_reason" -> "last down reason".
 std::string header_of(const std::string& key);
-// True for values that line up on the right.
-bool is_numeric(const std::string& key, const Json& value);
 // One line. null is "-", true "yes", lists are joined by spaces, objects "a=1 b=2"; states get a
 // tone.
 Cell cell_of(const std::string& key, const Json& value);

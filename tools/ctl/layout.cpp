@@ -3,38 +3,66 @@
 #include <cctype>
 #include <map>
 
+#include "format.hpp"
+
 namespace dmsc::ctl {
 namespace {
 
 const std::map<std::string, Layout>& layouts() {
   static const std::map<std::string, Layout> all{
       {"neighbors",
-       {{"link", "neighbour", "name", "id", "state", "up_ms", "rtt_ms", "jitter_ms", "loss_percent",
-         "metric", "synchronised", "unacknowledged", "queued", "flaps"},
-        {"session", "worker_ports", "data_ports", "mtu"},
-        {"link"}}},
+       {{"link", "neighbour", "id", "state", "data_path", "up_ms", "rtt_ms", "jitter_ms",
+         "loss_percent", "metric", "synchronised", "unacknowledged", "queued", "flaps",
+         "last_down"},
+        {"session", "worker_ports", "mtu", "address"},
+        {"link"},
+        ""}},
+      {"links",
+       {{"link", "neighbour", "state", "delay_ms", "jitter_ms", "loss_percent", "capacity_bps",
+         "used_bps", "available_bps", "in_bytes", "out_bytes"},
+        {"id", "data_rtt_ms", "probes_sent", "probes_answered", "packets_in", "packets_out"},
+        {"link"},
+        ""}},
       {"lsdb",
-       {{"origin", "type", "fragment", "epoch", "sequence", "remaining_s", "size_bytes",
-         "verified"},
-        {},
-        {"origin", "type", "fragment"}}},
+       {{"origin", "type", "fragment", "epoch", "sequence", "remaining_s", "size_bytes"},
+        {"origin_id"},
+        {"origin", "type", "fragment"},
+        "origin"}},
       {"routes",
-       {{"prefix", "covering", "egress", "instance", "distance", "weight"}, {}, {"prefix"}}},
-      {"fib", {{"prefix", "covering", "egress", "instance", "weight", "via"}, {}, {"prefix"}}},
-      {"paths", {{"egress", "node", "id", "distance", "via", "alternate"}, {}, {"egress", "node"}}},
+       {{"prefix", "egress", "instance", "distance", "weight", "state"},
+        {"egress_id"},
+        {"prefix", "distance", "egress", "instance"},
+        "prefix"}},
+      {"fib",
+       {{"prefix", "egress", "instance", "weight", "via"},
+        {},
+        {"prefix", "egress", "instance"},
+        "prefix"}},
+      {"paths",
+       {{"egress", "node", "id", "distance", "path", "via", "alternate"},
+        {},
+        {"egress", "node"},
+        ""}},
+      {"labels", {{"label", "egress", "next", "link", "state"}, {}, {"label"}, ""}},
       {"pods",
        {{"identity", "prefix", "pool", "state", "health", "endpoint", "instance", "capacity"},
         {"lease"},
-        {"identity", "prefix"}}},
-      {"policies", {{"policy", "id", "kind", "state", "version"}, {"epoch"}, {}}},
-      {"links", {{"link", "name", "neighbour", "state"}, {}, {"link", "name"}}},
-      {"nodes", {{"node", "name", "id", "role"}, {}, {"node", "name"}}},
-      {"hops", {{"hop", "node", "rtt_ms"}, {}, {}}},
-      {"quality",
-       {{"ingress", "prefix", "egress", "instance"}, {}, {"ingress", "prefix", "egress"}}},
-      {"services", {{"prefix", "instances"}, {}, {"prefix"}}},
+        {"identity", "prefix"},
+        "identity"}},
       {"grants",
-       {{"subtree", "prefix", "identity", "gateway", "issuer", "serial"}, {}, {"subtree"}}},
+       {{"subtree", "gateway", "identity", "remaining_s", "issuer", "serial"},
+        {"valid_until"},
+        {"subtree", "gateway"},
+        ""}},
+      {"identities", {{"node", "id", "role"}, {}, {"node"}, ""}},
+      {"nodes", {{"node", "name", "id", "role"}, {}, {"node", "name"}, ""}},
+      {"policies", {{"policy", "node", "kind", "state", "version"}, {"epoch"}, {}, ""}},
+      {"quality",
+       {{"ingress", "prefix", "egress", "instance"},
+        {},
+        {"ingress", "prefix", "egress"},
+        "ingress"}},
+      {"services", {{"prefix", "instances"}, {}, {"prefix"}, ""}},
   };
   return all;
 }
@@ -54,6 +82,16 @@ const Layout& layout_of(const std::string& topic) {
   static const Layout none;
   auto found = layouts().find(topic);
   return found == layouts().end() ? none : found->second;
+}
+
+std::string column_header(const std::string& key) {
+  static const std::map<std::string, std::string> short_words{
+      {"synchronised", "sync"},  {"unacknowledged", "unack"}, {"data_path", "data"},
+      {"neighbour", "neighbor"}, {"in_bytes", "in"},          {"out_bytes", "out"},
+      {"instance", "inst"},      {"sequence", "seq"},         {"fragment", "frag"},
+  };
+  auto found = short_words.find(key);
+  return found == short_words.end() ? header_of(key) : found->second;
 }
 
 bool natural_less(const std::string& a, const std::string& b) {

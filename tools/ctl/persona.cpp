@@ -10,7 +10,7 @@ const std::vector<Persona>& personas() {
                                              "counters", "workers",   "events", "metrics"};
   static const std::vector<Persona> all = [] {
     std::vector<std::string> gateway = node;
-    gateway.insert(gateway.end(), {"pods", "flows", "instances", "names"});
+    gateway.insert(gateway.end(), {"pods", "flows", "names"});
     return std::vector<Persona>{
         {"sgctl", "sgd", "service gateway", gateway},
         {"srctl", "srd", "service router", node},

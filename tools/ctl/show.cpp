@@ -4,12 +4,29 @@
 namespace dmsc::ctl {
 namespace {
 
-void ask(Context& context, const std::string& topic, const std::vector<std::string>& arguments) {
+// False if there was no answer.
+bool ask(Context& context, const std::string& topic, const std::vector<std::string>& arguments,
+         std::string* answer = nullptr) {
   auto client = context.inspect();
-  if (!client) return;
+  if (!client) return false;
   auto reply = client->show(topic, arguments);
-  if (!reply) return context.fail(reply.error());
+  if (!reply) {
+    context.fail(reply.error());
+    return false;
+  }
   context.print(*reply);
+  if (answer) *answer = std::move(*reply);
+  return true;
+}
+
+// A node's explanation ends in a verdict; only "reachable" is a yes.
+void explain_name(Context& context, const std::string& name) {
+  std::string answer;
+  if (!ask(context, "explain", {name}, &answer)) return;
+  const Json document = Json::parse(answer, nullptr, false);
+  if (!document.is_object() || !document.contains("value") || !document["value"].is_object())
+    return;
+  if (document["value"].value("verdict", "reachable") != "reachable") context.exit_code = kNegative;
 }
 
 struct Question {
@@ -37,7 +54,7 @@ void add_show(CLI::App& app, Context& context) {
   CLI::App* explain =
       app.add_subcommand("explain", "All that is known about a service name, and why");
   explain->add_option("NAME", *name, "such as B/4")->required();
-  explain->callback([&context, name] { ask(context, "explain", {*name}); });
+  explain->callback([&context, name] { explain_name(context, *name); });
 }
 
 }  // namespace dmsc::ctl

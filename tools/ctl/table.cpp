@@ -68,13 +68,18 @@ std::string render(const Table& table, const Style& style) {
   return out;
 }
 
-std::string render_pairs(const std::vector<std::pair<std::string, Cell>>& pairs,
-                         const Style& style) {
-  std::size_t width = 0;
-  for (const auto& [key, value] : pairs) width = std::max(width, display_width(key));
+std::string render_pairs(const std::vector<std::pair<std::string, Cell>>& pairs, const Style& style,
+                         Align align) {
+  std::size_t width = 0, values = 0;
+  for (const auto& [key, value] : pairs) {
+    width = std::max(width, display_width(key));
+    values = std::max(values, display_width(value.text));
+  }
   std::string out;
   for (const auto& [key, value] : pairs) {
-    out += paint(key, Tone::dim, style) + std::string(width - display_width(key) + kGap, ' ') +
+    std::size_t fill = align == Align::right ? values - display_width(value.text) : 0;
+    out += paint(key, Tone::dim, style) +
+           std::string(width - display_width(key) + kGap + fill, ' ') +
            paint(value.text, value.tone, style) + "\n";
   }
   return out;

@@ -34,9 +34,9 @@ struct Table {
 
 // With one line of headers, and a line break after every row.
 std::string render(const Table& table, const Style& style);
-// "key  value" lines, keys aligned.
-std::string render_pairs(const std::vector<std::pair<std::string, Cell>>& pairs,
-                         const Style& style);
+// "key  value" lines, keys aligned, values too.
+std::string render_pairs(const std::vector<std::pair<std::string, Cell>>& pairs, const Style& style,
+                         Align align = Align::left);
 
 // Columns of a terminal a UTF-8 text takes; each code point counts one.
 std::size_t display_width(const std::string& text);

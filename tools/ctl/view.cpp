@@ -13,6 +13,16 @@ bool is_table(const Json& value) {
          std::all_of(value.begin(), value.end(), [](const Json& row) { return row.is_object(); });
 }
 
+// A row that is a record, with tables or records of its own, not a line of a table.
+bool nests(const Json& row) {
+  return std::any_of(row.begin(), row.end(), [](const Json& value) {
+    return is_table(value) ||
+           (value.is_object() && std::any_of(value.begin(), value.end(), [](const Json& inner) {
+              return inner.is_structured();
+            }));
+  });
+}
+
 bool blank(const Json& value) {
   return value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty()) ||
          (value.is_structured() && value.empty());
@@ -61,7 +71,7 @@ std::vector<const Json*> sorted(const Layout& layout, const Json& rows) {
 }
 
 Column column_of(const std::string& key, const std::vector<const Json*>& rows) {
-  Column column{header_of(key), Align::left, false};
+  Column column{column_header(key), Align::left, false};
   bool numbers = true, any = false, texts = false;
   for (const Json* row : rows) {
     auto found = row->find(key);
@@ -109,15 +119,23 @@ std::string render_rows(const std::string& topic, const Json& rows, const ViewOp
   }
   const Layout& layout = layout_of(topic);
   std::vector<const Json*> ordered = sorted(layout, rows);
+  if (std::any_of(rows.begin(), rows.end(), nests)) {
+    std::string out;
+    for (const Json* row : ordered) out += (out.empty() ? "" : "\n") + render_value(*row, options);
+    return out;
+  }
   Table table;
   std::vector<std::string> keys = columns_of(layout, rows, options.wide);
   for (const std::string& key : keys) table.columns.push_back(column_of(key, ordered));
+  Json group;
   for (const Json* row : ordered) {
     std::vector<Cell> cells;
     for (const std::string& key : keys) {
       auto found = row->find(key);
-      cells.push_back(found == row->end() ? Cell{"", Tone::plain} : cell_of(key, *found));
+      bool blank_cell = found == row->end() || (key == layout.group && *found == group);
+      cells.push_back(blank_cell ? Cell{} : cell_of(key, *found));
     }
+    if (!layout.group.empty()) group = row->value(layout.group, Json());
     table.rows.push_back(std::move(cells));
   }
   return render(table, options.style);
@@ -131,7 +149,9 @@ std::string render_value(const Json& value, const ViewOptions& options) {
     if (!options.wide && item.is_array() && item.empty()) continue;
     pairs.emplace_back(header_of(key), cell_of(key, item));
   }
-  std::string out = render_pairs(pairs, options.style);
+  bool counters =
+      std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_number(); });
+  std::string out = render_pairs(pairs, options.style, counters ? Align::right : Align::left);
   for (const auto& [key, item] : value.items()) {
     if (is_table(item)) {
       append_section(out, key, render_rows(key, item, options), options.style);

@@ -24,9 +24,9 @@ TEST_CASE("view: neighbors") {
     {"link":"to-sr-2","neighbour":"sr-2","id":2,"state":"up","up_ms":7384000,"rtt_ms":0.4213,
      "metric":10,"flaps":3,"session":"9f"}]})";
   CHECK(shown(json) ==
-        "link      neighbour  id  state     up    rtt  metric  flaps\n"
-        "to-sr-2   sr-2        2  up     2h03m  421us      10      3\n"
-        "to-sr-10  sr-10      10  init       -      -      10      0\n");
+        "link      neighbor  id  state     up    rtt  metric  flaps\n"
+        "to-sr-2   sr-2       2  up     2h03m  421us      10      3\n"
+        "to-sr-10  sr-10     10  init       -      -      10      0\n");
   CHECK(shown(json, true).find("session") != std::string::npos);
 }
 
@@ -50,11 +50,11 @@ TEST_CASE("view: a value is pairs, its lists of objects are tables below") {
         "path      sg-1 \u2192 sr-2 \u2192 sg-4\n"
         "\n"
         "instances\n"
-        "egress  instance  weight\n"
-        "sg-4           2     100\n"
+        "egress  inst  weight\n"
+        "sg-4       2     100\n"
         "\n"
         "trust\n"
-        "issuer       3\n"
+        "issuer            3\n"
         "valid until  59m59s\n");
 }
 
@@ -91,4 +91,38 @@ TEST_CASE("view: names sort with their numbers as numbers") {
   CHECK(natural_less("B", "B/1"));
   CHECK(natural_less("a01", "a2"));
   CHECK_FALSE(natural_less("a", "a"));
+}
+
+TEST_CASE("view: routes name a prefix once and sort by name, then distance") {
+  CHECK(shown(R"({"topic":"routes","rows":[
+      {"prefix":"B/10","egress":"sg-4","instance":1,"distance":20,"weight":100,"state":"serving"},
+      {"prefix":"B","egress":"sg-4","instance":2,"distance":30,"weight":0,"state":"standby"},
+      {"prefix":"B","egress":"sg-1","instance":2,"distance":10,"weight":100,"state":"serving"},
+      {"prefix":"B/2","egress":"sg-2","instance":1,"distance":10,"weight":100,"state":"serving"}]})") ==
+        "prefix  egress  inst  distance  weight  state\n"
+        "B       sg-1       2        10     100  serving\n"
+        "        sg-4       2        30       0  standby\n"
+        "B/2     sg-2       1        10     100  serving\n"
+        "B/10    sg-4       1        20     100  serving\n");
+}
+
+TEST_CASE("view: rows with bodies of their own are records") {
+  CHECK(shown(R"({"topic":"lsdb","rows":[{"origin":"sr-1","type":"node","body":{"name":"sr-1",
+      "adjacencies":[{"neighbour":"sr-2","metric":10}]}}]})") ==
+        "origin  sr-1\n"
+        "type    node\n"
+        "\n"
+        "body\n"
+        "name  sr-1\n"
+        "\n"
+        "adjacencies\n"
+        "neighbor  metric\n"
+        "sr-2          10\n");
+}
+
+TEST_CASE("view: counters line up") {
+  CHECK(shown(R"({"topic":"counters","value":{"data":{"packets_in":1234567,"drops":7}}})") ==
+        "data\n"
+        "packets in  1,234,567\n"
+        "drops               7\n");
 }
