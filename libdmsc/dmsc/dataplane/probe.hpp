@@ -28,7 +28,7 @@ struct ProbeResult {
   wire::ErrorCode error = wire::ErrorCode::internal;  // error: as the network said
   std::string detail;                                 // error, refused: in words
   NodeId responder;            // who answered or reported the error; 0 = nobody
-  Duration round_trip{};       // without the time spent at the responder
+  Duration round_trip{};       // answered: without the time spent at the responder; zero = unknown
   ProbeHealth health;
   std::vector<NodeId> path;         // recorded way there, source and responder included
   std::vector<NodeId> return_path;  // and back, the same

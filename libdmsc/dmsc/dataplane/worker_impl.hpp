@@ -85,6 +85,7 @@ class WorkerImpl final : public Worker {
   // worker_probe.cpp
   struct OpenProbe {
     std::uint64_t flow = 0;
+    std::uint64_t sent_ns = 0;
     TimerId timer = 0;
     std::function<void(const ProbeResult&)> done;
   };

@@ -58,7 +58,8 @@ void WorkerImpl::probe(const ProbeSpec& spec, Duration timeout,
   do {
     exchange = static_cast<std::uint32_t>(random()) | kProbeExchangeBit;
   } while (open_probes_.count(exchange) != 0);
-  Bytes stamps = encode(ProbeStamps{clock_ns(), 0, 0});
+  std::uint64_t sent_ns = clock_ns();
+  Bytes stamps = encode(ProbeStamps{sent_ns, 0, 0});
   wire::ServicePacketSpec packet;
   packet.kind = spec.trace ? PacketKind::trace : PacketKind::probe;
   packet.flags = spec.record_slots > 0 ? wire::kFlagTrace : 0;
@@ -81,7 +82,7 @@ void WorkerImpl::probe(const ProbeSpec& spec, Duration timeout,
     return done(result);
   }
   TimerId timer = after(timeout, [this, exchange] { finish_probe(exchange, ProbeResult{}); });
-  open_probes_[exchange] = OpenProbe{packet.flow, timer, std::move(done)};
+  open_probes_[exchange] = OpenProbe{packet.flow, sent_ns, timer, std::move(done)};
   forwarding::Verdict verdict = originate(*built);
   if (verdict.action == forwarding::Action::drop) {
     ProbeResult result;
@@ -131,6 +132,7 @@ bool WorkerImpl::take_reply(const ServicePacket& packet) {
   result.responder = packet.ingress();
   if (packet.kind() == PacketKind::error) {
     result.outcome = ProbeResult::Outcome::error;
+    result.round_trip = Duration(static_cast<std::int64_t>(clock_ns() - it->second.sent_ns));
     auto tlv = packet.tlv(HeaderTlv::error);
     ByteReader in(tlv.value_or(ByteView{}));
     result.error = static_cast<wire::ErrorCode>(in.u16());

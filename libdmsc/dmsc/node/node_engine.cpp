@@ -148,7 +148,7 @@ void NodeImpl::take(const linkstate::LsdbChanged& change) {
 void NodeImpl::take(const linkstate::Synchronised&) {
   if (synchronised_) return;
   synchronised_ = true;
-  log::info("synchronised", {{"lsas", engine_.lsa_count()}, {"after", now() - started_}});
+  log::info("synchronised", {{"lsas", engine_.lsa_count()}, {"after_ms", (now() - started_) / milliseconds(1)}});
   // SPF of what came before counts as well: nothing is pending then.
   if (routes_.spf_runs() > 0 && !routes_.backoff().due()) spf_after_sync_ = true;
 }

@@ -189,7 +189,7 @@ void NodeImpl::check_ready() {
   if (!ready_) {
     if (!waiting_for().empty() && now() < started_ + settings_.ready_after) return;
     ready_ = true;
-    log::info("node-ready", {{"after", now() - started_}, {"synchronised", synchronised_}});
+    log::info("node-ready", {{"after_ms", (now() - started_) / milliseconds(1)}, {"synchronised", synchronised_}});
     changed("status");
   }
   auto callbacks = std::exchange(when_ready_, {});
