@@ -63,17 +63,20 @@ class Gate {
   boost::asio::io_context* io_;
 };
 
-// One Follow call. Lives until gRPC has reported its end, then deletes itself.
+// One Follow call. Keeps itself alive until gRPC has reported its end; whoever may still cancel it
+// holds it too, since the end comes on gRPC's thread and is known here only later.
 class FollowCall final : public grpc::ClientReadReactor<v1::TrustUpdate> {
  public:
   using OnUpdate = std::function<void(TrustNews)>;
   using OnEnd = std::function<void(grpc::Status)>;
-  FollowCall(const std::shared_ptr<grpc::Channel>& channel, OnUpdate update, OnEnd end)
-      : stub_(v1::Authentication::NewStub(channel)), update_(std::move(update)),
-        end_(std::move(end)) {
-    stub_->async()->Follow(&context_, &request_, this);
-    StartRead(&message_);
-    StartCall();
+  static std::shared_ptr<FollowCall> start(const std::shared_ptr<grpc::Channel>& channel,
+                                           OnUpdate update, OnEnd end) {
+    std::shared_ptr<FollowCall> call(new FollowCall(channel, std::move(update), std::move(end)));
+    call->self_ = call;
+    call->stub_->async()->Follow(&call->context_, &call->request_, call.get());
+    call->StartRead(&call->message_);
+    call->StartCall();
+    return call;
   }
   void cancel() { context_.TryCancel(); }
   void OnReadDone(bool ok) override {
@@ -83,10 +86,14 @@ class FollowCall final : public grpc::ClientReadReactor<v1::TrustUpdate> {
   }
   void OnDone(const grpc::Status& status) override {
     end_(status);
-    delete this;
+    std::shared_ptr<FollowCall> last = std::move(self_);
   }
 
  private:
+  FollowCall(const std::shared_ptr<grpc::Channel>& channel, OnUpdate update, OnEnd end)
+      : stub_(v1::Authentication::NewStub(channel)), update_(std::move(update)),
+        end_(std::move(end)) {}
+  std::shared_ptr<FollowCall> self_;
   std::unique_ptr<v1::Authentication::Stub> stub_;
   grpc::ClientContext context_;
   v1::FollowRequest request_;
@@ -129,7 +136,7 @@ struct SpaAgent::Impl : std::enable_shared_from_this<SpaAgent::Impl> {
   std::size_t current = 0;          // followed, or tried now
   std::size_t failed_in_row = 0;
   Duration retry = kRetryFirst;
-  FollowCall* call = nullptr;       // owned by gRPC until its end is posted
+  std::shared_ptr<FollowCall> call;
   std::uint64_t generation = 0;     // of the call: news of an older one is ignored
   bool up = false, stopped = false;
   std::set<std::shared_ptr<UnaryCall>> unary;
@@ -157,7 +164,7 @@ struct SpaAgent::Impl : std::enable_shared_from_this<SpaAgent::Impl> {
     current %= targets.size();
     std::uint64_t mine = ++generation;
     auto post = to_control();
-    call = new FollowCall(
+    call = FollowCall::start(
         targets[current].channel,
         [post, mine](TrustNews news) {
           post([mine, news = std::move(news)](Impl& self) { self.take_news(mine, news); });

@@ -200,7 +200,7 @@ TEST_CASE("R41 data plane: a packet with egress 0 is matched by name at every ho
   CHECK(row.c.plane->counters().by_name == 1);
 }
 
-TEST_CASE("data plane: no route in transit costs one counter and sends an error to the source") {
+TEST_CASE("D6 data plane: no route in transit costs one counter and sends an error to the source") {
   Row row;
   row.a.route(9, 1, 2, 30);
   row.a.send(request(1, 9), "x");
@@ -211,7 +211,7 @@ TEST_CASE("data plane: no route in transit costs one counter and sends an error 
   CHECK(row.b.drops(DropReason::egress_unreachable) == 1);
 }
 
-TEST_CASE("data plane: at the source the verdict is the answer, no error packet is made") {
+TEST_CASE("D6 data plane: at the source the verdict is the answer, no error packet is made") {
   Row row;
   auto verdict = row.a.send(request(1, 8), "x");
   CHECK(verdict.action == forwarding::Action::drop);
@@ -219,7 +219,7 @@ TEST_CASE("data plane: at the source the verdict is the answer, no error packet 
   CHECK(row.a.plane->counters().errors_sent == 0);
 }
 
-TEST_CASE("data plane: hop limit expiry is reported by the node where it expired") {
+TEST_CASE("D6 F6 data plane: hop limit expiry is reported by the node where it expired") {
   Row row;
   ProbeSpec spec;
   spec.egress = NodeId{3};
@@ -231,7 +231,7 @@ TEST_CASE("data plane: hop limit expiry is reported by the node where it expired
   CHECK(result.responder == NodeId{2});
 }
 
-TEST_CASE("data plane: a probe is answered by the egress with health, stamps and both paths") {
+TEST_CASE("D8 D9 data plane: a probe is answered by the egress with health, stamps and both paths") {
   Row row;
   ProbeSpec spec;
   spec.egress = NodeId{3};
@@ -247,7 +247,7 @@ TEST_CASE("data plane: a probe is answered by the egress with health, stamps and
   CHECK(result.return_path == std::vector<NodeId>{NodeId{3}, NodeId{2}, NodeId{1}});
 }
 
-TEST_CASE("data plane: a probe for an instance that is not there brings no_instance") {
+TEST_CASE("D10 data plane: a probe for an instance that is not there brings no_instance") {
   Row row;
   ProbeSpec spec;
   spec.egress = NodeId{3};
@@ -258,7 +258,7 @@ TEST_CASE("data plane: a probe for an instance that is not there brings no_insta
   CHECK(result.error == wire::ErrorCode::no_instance);
 }
 
-TEST_CASE("data plane: a node without pods answers requests with no_instance") {
+TEST_CASE("D7 data plane: a node without pods answers requests with no_instance") {
   Row row;
   TestNode::on(row.b.worker(), [](Worker& w) { w.set_sink(nullptr); });
   row.a.send(request(1, 2), "x");
@@ -266,7 +266,7 @@ TEST_CASE("data plane: a node without pods answers requests with no_instance") {
   CHECK(row.a.sink.got[0].error == wire::ErrorCode::no_instance);
 }
 
-TEST_CASE("data plane: a wrong hop tag is dropped and counted, before anything else is believed") {
+TEST_CASE("D3 data plane: a wrong hop tag is dropped and counted, before anything else is believed") {
   Row row;
   TestNode::on(row.a.worker(), [](Worker&) {});
   row.a.plane->set_keys([] {
@@ -281,7 +281,7 @@ TEST_CASE("data plane: a wrong hop tag is dropped and counted, before anything e
   CHECK(row.c.sink.count == 0);
 }
 
-TEST_CASE("data plane: a key id that is not in the chain is counted as bad_key") {
+TEST_CASE("D3 data plane: a key id that is not in the chain is counted as bad_key") {
   Row row;
   row.a.plane->set_keys([] {
     crypto::KeyChain keys;
@@ -293,7 +293,7 @@ TEST_CASE("data plane: a key id that is not in the chain is counted as bad_key")
   CHECK(eventually([&] { return row.b.drops(DropReason::bad_key) >= 1; }));
 }
 
-TEST_CASE("data plane: packets from addresses that are no neighbour's are dropped unread") {
+TEST_CASE("D3 data plane: packets from addresses that are no neighbour's are dropped unread") {
   Row row;
   auto fd = open_udp(*SocketAddress::parse("127.0.0.1", 0), {});
   REQUIRE(fd.ok());
@@ -304,7 +304,7 @@ TEST_CASE("data plane: packets from addresses that are no neighbour's are droppe
   CHECK(row.b.drops(DropReason::bad_tag) == 0);
 }
 
-TEST_CASE("data plane: a copied packet is a replay, garbage of a neighbour is malformed") {
+TEST_CASE("D3 data plane: a copied packet is a replay, garbage of a neighbour is malformed") {
   // Node 1 is played by hand, so that the very same bytes can be sent twice.
   TestNode b(2, 1, {1});
   auto fd = open_udp(*SocketAddress::parse("127.0.0.1", 0), {});
@@ -331,7 +331,7 @@ TEST_CASE("data plane: a copied packet is a replay, garbage of a neighbour is ma
   CHECK(b.sink.count == 1);
 }
 
-TEST_CASE("data plane: a lost neighbour takes nothing, and its packets are no longer accepted") {
+TEST_CASE("D3 data plane: a lost neighbour takes nothing, and its packets are no longer accepted") {
   Row row;
   row.b.plane->clear_neighbour(LinkId{1});
   row.a.send(request(1, 3), "x");
@@ -341,7 +341,7 @@ TEST_CASE("data plane: a lost neighbour takes nothing, and its packets are no lo
   CHECK(row.a.send(request(1, 3), "x").reason == DropReason::link_down);
 }
 
-TEST_CASE("data plane: the link's own probe sees the data path alive, then dead") {
+TEST_CASE("D12 D13 data plane: the link's own probe sees the data path alive, then dead") {
   Row row;
   auto path = [&] {
     for (const LinkStats& s : row.a.plane->link_stats()) return s.path;
@@ -356,7 +356,7 @@ TEST_CASE("data plane: the link's own probe sees the data path alive, then dead"
   CHECK(eventually([&] { return path().usable; }));
 }
 
-TEST_CASE("data plane: with several workers a flow and its answer meet the same one") {
+TEST_CASE("D2 data plane: with several workers a flow and its answer meet the same one") {
   Row row(3);
   for (Worker* worker : row.a.plane->workers()) {
     std::promise<std::pair<ProbeResult, bool>> result;
@@ -375,7 +375,7 @@ TEST_CASE("data plane: with several workers a flow and its answer meet the same 
   CHECK(row.a.drops(DropReason::replay) + row.b.drops(DropReason::replay) == 0);
 }
 
-TEST_CASE("data plane: a datagram over the link's MTU is refused as too_big") {
+TEST_CASE("D5 data plane: a datagram over the link's MTU is refused as too_big") {
   Row row;
   auto verdict = row.a.send(request(1, 3), std::string(1500, 'x'));
   CHECK(verdict.reason == DropReason::too_big);

@@ -6,7 +6,7 @@
 using namespace dmsc;
 using namespace dmsc::dataplane;
 
-TEST_CASE("probe answers: health and load survive the wire, padded to the probe's size") {
+TEST_CASE("D9 probe answers: health and load survive the wire, padded to the probe's size") {
   Bytes wire = encode_probe_answer({Health::failing, 420}, 6);
   CHECK(wire == Bytes{2, 0, 0x01, 0xa4, 0, 0});
   auto back = decode_probe_answer(wire);
@@ -16,7 +16,7 @@ TEST_CASE("probe answers: health and load survive the wire, padded to the probe'
   CHECK(encode_probe_answer({}, 0).size() == kProbeAnswerBytes);
 }
 
-TEST_CASE("probe answers: every truncation and unknown health is an error") {
+TEST_CASE("D9 probe answers: every truncation and unknown health is an error") {
   Bytes wire = encode_probe_answer({Health::healthy, 1}, 4);
   for (std::size_t n = 0; n < wire.size(); ++n) {
     CHECK_FALSE(decode_probe_answer(ByteView(wire).first(n)).ok());
@@ -25,7 +25,7 @@ TEST_CASE("probe answers: every truncation and unknown health is an error") {
   CHECK_FALSE(decode_probe_answer(wire).ok());
 }
 
-TEST_CASE("probe stamps: three 64-bit stamps, a short TLV is none") {
+TEST_CASE("D8 probe stamps: three 64-bit stamps, a short TLV is none") {
   Bytes wire = encode(ProbeStamps{1, 2, 1ULL << 40});
   REQUIRE(wire.size() == 24);
   auto back = decode_probe_stamps(wire);

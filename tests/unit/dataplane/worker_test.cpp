@@ -75,7 +75,7 @@ TEST_CASE("worker: tasks posted after stop are destroyed unrun") {
   CHECK_FALSE(ran);
 }
 
-TEST_CASE("worker: the flow id alone picks the worker, evenly") {
+TEST_CASE("D2 worker: the flow id alone picks the worker, evenly") {
   std::array<int, 4> hits{};
   for (std::uint64_t flow = 0; flow < 4000; ++flow) ++hits[worker_of_flow(flow, 4)];
   for (int h : hits) CHECK(h > 800);

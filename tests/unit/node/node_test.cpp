@@ -67,7 +67,7 @@ TEST_CASE("R23 R24 R42 R43 nodes: a granted prefix reaches every FIB and a packe
   CHECK(domain[3].send(request(3, 0, "B/4"), "self").action == forwarding::Action::deliver);
 }
 
-TEST_CASE("R12 R15 nodes: a prefix without a grant is in no RIB, its announcer's included") {
+TEST_CASE("N5 R12 R15 nodes: a prefix without a grant is in no RIB, its announcer's included") {
   TestDomain domain = row();
   REQUIRE(domain.converged());
   REQUIRE(announce(domain));
@@ -118,7 +118,7 @@ TEST_CASE("nodes: packets of the data plane under a foreign key are dropped and 
   CHECK(domain[3].sink.packets().empty());
 }
 
-TEST_CASE("nodes: a revoked grant takes its prefixes out of every RIB") {
+TEST_CASE("N5 nodes: a revoked grant takes its prefixes out of every RIB") {
   TestDomain domain = row();
   REQUIRE(domain.converged());
   REQUIRE(announce(domain));
@@ -130,7 +130,7 @@ TEST_CASE("nodes: a revoked grant takes its prefixes out of every RIB") {
   }));
 }
 
-TEST_CASE("nodes: a revoked node leaves topology and RIB of all others") {
+TEST_CASE("N6 nodes: a revoked node leaves topology and RIB of all others") {
   TestDomain domain = row();
   REQUIRE(domain.converged());
   REQUIRE(announce(domain));
@@ -144,7 +144,7 @@ TEST_CASE("nodes: a revoked node leaves topology and RIB of all others") {
   }));
 }
 
-TEST_CASE("nodes: a grant that ends takes its prefix along") {
+TEST_CASE("N5 nodes: a grant that ends takes its prefix along") {
   TestDomain domain = row();
   REQUIRE(domain.converged());
   domain[3].node->set_grants({domain.authority.grant(3, "E/1", 0, {}, 5, 3)});
@@ -234,7 +234,7 @@ TEST_CASE("nodes: ping and trace go through the data plane; the path is compared
   CHECK(domain[1].show("ping", {"Z/9"})["outcome"] == "refused");
 }
 
-TEST_CASE("nodes: stop says good-bye, so the neighbour does not wait for the hold time") {
+TEST_CASE("N7 nodes: stop says good-bye, so the neighbour does not wait for the hold time") {
   TestDomain domain = row();
   REQUIRE(domain.converged());
   std::string reason;
