@@ -9,6 +9,7 @@
 
 #include "dmsc/runtime/clock.hpp"
 #include "dmsc/runtime/grpc_status.hpp"
+#include "dmsc/runtime/grpc_threads.hpp"
 #include "dmsc/v1/authentication.grpc.pb.h"
 
 namespace dmsc::node {
@@ -313,7 +314,9 @@ struct SpaAgent::Impl : std::enable_shared_from_this<SpaAgent::Impl> {
 };
 
 SpaAgent::SpaAgent(boost::asio::io_context& io, SpaChannelFactory channels, Hooks hooks)
-    : impl_(std::make_shared<Impl>(io, std::move(channels), std::move(hooks))) {}
+    : impl_(std::make_shared<Impl>(io, std::move(channels), std::move(hooks))) {
+  runtime::keep_grpc_threads();
+}
 
 SpaAgent::~SpaAgent() { impl_->stop(); }
 

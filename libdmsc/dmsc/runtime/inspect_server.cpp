@@ -15,6 +15,7 @@
 
 #include "dmsc/runtime/clock.hpp"
 #include "dmsc/runtime/files.hpp"
+#include "dmsc/runtime/grpc_threads.hpp"
 #include "dmsc/runtime/inspect_core.hpp"
 #include "dmsc/runtime/log.hpp"
 #include "dmsc/runtime/units.hpp"
@@ -120,6 +121,7 @@ void InspectServer::add_admin_service(grpc::Service* service) {
 }
 
 Status InspectServer::start(const std::string& run_dir) {
+  keep_grpc_threads();
   if (auto made = make_directory(run_dir, 0755); !made) return made;
   switch_on_health_and_reflection();
   Servers& s = *servers_;
