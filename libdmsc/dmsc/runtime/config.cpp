@@ -93,7 +93,11 @@ std::unique_ptr<ConfigDocument> ConfigDocument::parse(const std::string& text,
   state->root = std::make_shared<ConfigNode::Place>();
   state->root->at = {1, 1};
   try {
-    YAML::Node yaml = YAML::Load(text);
+    std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    YAML::Node yaml = documents.empty() ? YAML::Node() : documents.front();
+    if (documents.size() > 1) {
+      state->add(position(documents[1].Mark()), "", "a second document: there may be only one");
+    }
     if (yaml.IsMap()) {
       state->root->yaml.reset(yaml);
     } else {

@@ -143,3 +143,20 @@ TEST_CASE("config: suggestions are near words only") {
   CHECK(nearest_word("mut", {"metric", "mtu"}) == "mtu");
   CHECK(nearest_word("xyz", {"metric", "mtu"}) == "");
 }
+
+TEST_CASE("config: hostile YAML gives an error, never a crash") {
+  CHECK(report_of("node: " + std::string(20'000, '[')).find("not YAML") != std::string::npos);
+  CHECK(report_of("node: &a {name: *a}\n") != "");
+  CHECK(report_of("node: *nowhere\n").find("not YAML") != std::string::npos);
+  CHECK(report_of("? [a, b]\n: c\nnode: {name: a}\n") == "f.yaml:1:3: a key must be a word\n");
+  CHECK(report_of(std::string("node: {name: a\0b}\n", 18)) != "");
+  CHECK(report_of("") == "f.yaml:1:1: node.name: is required\n");
+  CHECK(report_of("--- \nnode: {name: a}\n--- \nnode: {name: b}\n") ==
+        "f.yaml:4:1: a second document: there may be only one\n");
+}
+
+TEST_CASE("config: an alias stands for what it names") {
+  CHECK(report_of("node: {name: a}\nlinks:\n"
+                  "  - {name: x, local: 10.0.0.1, remote: 10.0.0.2, liveness: &l {multiplier: 3}}\n"
+                  "  - {name: y, local: 10.0.0.1, remote: 10.0.0.3, liveness: *l}\n") == "");
+}
