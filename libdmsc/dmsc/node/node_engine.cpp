@@ -73,11 +73,12 @@ void NodeImpl::verify_some() {
     std::string why;
     trust::Verdict verdict = trust_.judge(*wanted.lsa, &why);
     if (verdict == trust::Verdict::unknown) continue;  // asked again after retry_waiting()
-    if (verdict == trust::Verdict::invalid) {
+    if (verdict == trust::Verdict::invalid && refusal_log_.allow(now())) {
       log::warning("lsa-refused", {{"origin", name_of(wanted.lsa->key.origin)},
                                    {"type", wire::to_string(wanted.lsa->key.type)},
                                    {"fragment", wanted.lsa->key.fragment},
-                                   {"reason", why}});
+                                   {"reason", why},
+                                   {"unlogged", refusal_log_.take_suppressed()}});
     }
     engine_.verdict(now(), wanted.ticket, verdict == trust::Verdict::valid);
     // What this one taught may be what the next one needs.

@@ -17,6 +17,7 @@
 #include "dmsc/node/node_store.hpp"
 #include "dmsc/node/route_keeper.hpp"
 #include "dmsc/node/spa_agent.hpp"
+#include "dmsc/runtime/log.hpp"
 
 namespace dmsc::node {
 
@@ -178,6 +179,7 @@ class NodeImpl final : public Node {
   bool pumping_ = false, started_once_ = false, stopping_ = false, stopped_ = false;
   std::deque<linkstate::VerifyWanted> verify_queue_;
   bool verify_posted_ = false;
+  runtime::log::RateLimiter refusal_log_{seconds(1), 20};
   bool trust_dirty_ = false;
   Time reconsidered_{};
   std::set<wire::Revocation::NodeRef> rechecked_;

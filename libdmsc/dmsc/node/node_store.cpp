@@ -1,7 +1,5 @@
 #include "dmsc/node/node_store.hpp"
 
-#include <unistd.h>
-
 #include <charconv>
 
 #include "dmsc/runtime/log.hpp"
@@ -32,14 +30,13 @@ Result<NodeStore> NodeStore::open(const std::string& directory, DomainId domain)
   auto dir = runtime::StateDir::open(directory);
   if (!dir) return dir.error();
   store.dir_ = std::move(*dir);
+  store.writer_ = std::make_unique<runtime::BackgroundWriter>();
   store.load_objects();
   return store;
 }
 
 void NodeStore::write(std::string_view file, std::string_view content) {
-  if (!dir_) return;
-  auto written = dir_->write(file, content);
-  if (!written) runtime::log::error("state-write-failed", {{"error", written.error()}});
+  if (dir_) writer_->write(dir_->file(file), std::string(content));
 }
 
 std::uint64_t NodeStore::epoch() const {
@@ -60,7 +57,7 @@ std::optional<std::string> NodeStore::drain_reason() const {
 void NodeStore::set_drain(const std::optional<std::string>& reason) {
   if (!dir_) return;
   if (reason) return write(kDrainFile, *reason + "\n");
-  (void)::unlink(dir_->file(kDrainFile).c_str());  // not there: not drained
+  writer_->remove(dir_->file(kDrainFile));
 }
 
 // Domain id, then objects with a 16-bit length in front.

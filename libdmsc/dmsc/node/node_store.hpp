@@ -1,7 +1,8 @@
 // What a node keeps over restarts, in its state directory. Without a directory everything is
-// forgotten: tests. Failures to write are logged and do not stop the node.
+// forgotten: tests. Writes happen in the background; failures are logged and do not stop the node.
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "dmsc/core/bytes.hpp"
 #include "dmsc/core/time.hpp"
 #include "dmsc/crypto/key_chain.hpp"
+#include "dmsc/runtime/background_writer.hpp"
 #include "dmsc/runtime/files.hpp"
 #include "dmsc/wire/lsa.hpp"
 
@@ -36,6 +38,7 @@ class NodeStore {
   void load_objects();
   void write(std::string_view file, std::string_view content);
   std::optional<runtime::StateDir> dir_;
+  std::unique_ptr<runtime::BackgroundWriter> writer_;
   DomainId domain_;
   std::map<wire::LsaKey, Bytes> objects_;
   DomainTime written_time_;

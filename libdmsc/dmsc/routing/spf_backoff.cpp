@@ -13,17 +13,21 @@ void SpfBackoff::event(Time now, bool bad_news) {
     learn_ = now + config_.learn;
   } else if (state_ == State::short_wait) {
     wait = bad_news ? Duration::zero() : config_.shorter;
+  } else if (bad_news) {
+    Time earliest = last_run_ ? *last_run_ + config_.learn : now;
+    wait = std::max(earliest - now, Duration::zero());
   }
   holddown_ = now + config_.holddown;
   if (!due_) {
     due_ = now + wait;
-  } else if (bad_news && state_ == State::short_wait) {
+  } else if (bad_news) {
     due_ = std::min(*due_, now + wait);
   }
 }
 
 void SpfBackoff::ran(Time now) {
   due_.reset();
+  last_run_ = now;
   tick(now);
 }
 

@@ -1,11 +1,12 @@
 // When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 2 s, HOLDDOWN 4
-// s, LEARN 200 ms. Bad news (a link or node lost) is scheduled at once in every state but
-// LONG_WAIT.
+// s, LEARN 200 ms; and one thing more: bad news (a link or node lost) never waits for LONG, because
+// packets die until SPF has run. In LONG_WAIT it runs SPF LEARN after the last run, or at once if that
+// is over: five runs a second at most, however fast something flaps.
 //
 //   state        event: SPF after    HOLDDOWN since last event    LEARN since leaving quiet
 //   quiet        INITIAL             -> short_wait on the event
 //   short_wait   SHORT (bad: 0)      -> quiet                     -> long_wait
-//   long_wait    LONG                -> quiet
+//   long_wait    LONG (bad: above)   -> quiet
 #pragma once
 #include <optional>
 
@@ -35,7 +36,7 @@ class SpfBackoff {
  private:
   SpfDelayConfig config_;
   State state_ = State::quiet;
-  std::optional<Time> due_, holddown_, learn_;
+  std::optional<Time> due_, holddown_, learn_, last_run_;
 };
 
 }  // namespace dmsc::routing

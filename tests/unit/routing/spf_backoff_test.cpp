@@ -31,8 +31,25 @@ TEST_CASE("S10 spf delay: the first event runs at once, later ones after SHORT, 
   CHECK(b.state() == State::long_wait);
   b.event(at(210), false);
   CHECK(b.due() == at(2210));
+}
+
+TEST_CASE("S10 spf delay: in LONG_WAIT bad news runs SPF LEARN after the last run, not after LONG") {
+  SpfBackoff b;
+  b.event(at(0), false);
+  b.ran(at(0));
+  b.event(at(190), false);
+  b.ran(at(210));
+  REQUIRE(b.state() == State::long_wait);
+  b.event(at(220), false);
+  CHECK(b.due() == at(2220));
   b.event(at(300), true);
-  CHECK(b.due() == at(2210));  // even bad news waits in LONG_WAIT
+  CHECK(b.due() == at(410));  // brought forward to 210 + LEARN
+  b.ran(at(410));
+  b.event(at(420), true);
+  CHECK(b.due() == at(610));
+  b.ran(at(610));
+  b.event(at(1500), true);
+  CHECK(b.due() == at(1500));
 }
 
 TEST_CASE("S10 spf delay: bad news runs at once in SHORT_WAIT and brings a pending run forward") {

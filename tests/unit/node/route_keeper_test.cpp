@@ -1,0 +1,112 @@
+// Labels, explicit paths and links of the RouteKeeper, by hand-made LSAs.
+#include <catch2/catch.hpp>
+
+#include "dmsc/forwarding/decision.hpp"
+#include "dmsc/node/route_keeper.hpp"
+#include "tests/unit/node/test_domain.hpp"
+
+using namespace dmsc;
+using namespace dmsc::node;
+
+namespace {
+
+struct Fixture {
+  Fixture() {
+    for (std::uint32_t id : {1u, 2u, 3u}) {
+      auto identity = authority.identity("sr-" + std::to_string(id), id, "sr");
+      wire::IdentityBody body{identity.certificate, {}};
+      auto lsa = wire::make_lsa({NodeId{id}, wire::LsaType::identity, 0}, {1, 1}, 3600, false,
+                                wire::encode(body), crypto::SigningKey(identity.key_seed));
+      trust.learn(**lsa);
+    }
+  }
+  void node(std::uint32_t id, std::vector<wire::Adjacency> adjacencies, bool overload = false) {
+    wire::NodeBody body;
+    body.name = "sr-" + std::to_string(id);
+    body.overload = overload;
+    body.adjacencies = std::move(adjacencies);
+    auto lsa = wire::make_lsa({NodeId{id}, wire::LsaType::node, 0}, {1, ++sequence}, 3600, false,
+                              wire::encode(body), authority.root_key);
+    keeper.lsa_installed(now, test::kNow, **lsa);
+  }
+  static wire::Adjacency to(std::uint32_t neighbour, std::uint32_t link, std::uint32_t far_link) {
+    wire::Adjacency a;
+    a.neighbour = NodeId{neighbour};
+    a.link = link;
+    a.neighbour_link = far_link;
+    a.metric = 10;
+    a.flags = wire::kAdjacencyUsable;
+    return a;
+  }
+  test::Authority authority;
+  trust::TrustStore trust = *trust::TrustStore::create(test::kDomain, authority.root);
+  forwarding::ImmediateReclaimer reclaimer;
+  forwarding::Fib fib{crypto::Key16{}, reclaimer};
+  int spf = 0;
+  RouteKeeper keeper{NodeId{1}, trust, fib, {nullptr, [this] { ++spf; }}};
+  Time now{};
+  std::uint64_t sequence = 0;
+};
+
+}  // namespace
+
+TEST_CASE("route keeper: a label follows the best link to its next node and waits without one") {
+  Fixture f;
+  PathLabel label{77};
+  auto waiting = f.keeper.set_label(label, NodeId{3}, NodeId{2});
+  REQUIRE_FALSE(waiting.ok());
+  CHECK(waiting.error().code == Errc::unavailable);
+  CHECK(f.fib.label(label) == nullptr);
+  f.keeper.link_up(LinkId{5}, NodeId{2}, 30);
+  REQUIRE(f.fib.label(label) != nullptr);
+  CHECK(f.fib.label(label)->next_hop.link == 5);
+  CHECK(f.fib.label(label)->egress == NodeId{3});
+  f.keeper.link_up(LinkId{6}, NodeId{2}, 10);  // a cheaper parallel link
+  CHECK(f.fib.label(label)->next_hop.link == 6);
+  f.keeper.link_down(LinkId{6});
+  CHECK(f.fib.label(label)->next_hop.link == 5);
+  f.keeper.link_down(LinkId{5});
+  CHECK(f.fib.label(label) == nullptr);
+  CHECK(f.keeper.labels().size() == 1);
+  f.keeper.remove_label(label);
+  CHECK(f.keeper.labels().empty());
+}
+
+TEST_CASE("route keeper: explicit paths in use reach the FIB and are taken back") {
+  Fixture f;
+  Name prefix = *Name::parse("B/4");
+  f.keeper.set_path(prefix, NodeId{3}, PathLabel{9});
+  CHECK(f.fib.path_label(NodeId{3}, "B/4") == PathLabel{9});
+  CHECK(f.fib.path_label(NodeId{2}, "B/4") == PathLabel{});
+  f.keeper.clear_path(prefix, NodeId{3});
+  CHECK(f.fib.path_label(NodeId{3}, "B/4") == PathLabel{});
+}
+
+TEST_CASE("route keeper: a lost link is dead in the FIB before SPF has run") {
+  Fixture f;
+  f.node(1, {Fixture::to(2, 1, 1), Fixture::to(3, 2, 1)});
+  f.node(2, {Fixture::to(1, 1, 1), Fixture::to(3, 2, 2)});
+  f.node(3, {Fixture::to(1, 1, 2), Fixture::to(2, 2, 2)});
+  f.keeper.link_up(LinkId{1}, NodeId{2}, 10);
+  f.keeper.link_up(LinkId{2}, NodeId{3}, 10);
+  f.now += seconds(3);
+  f.keeper.tick(f.now);
+  REQUIRE(f.fib.node(NodeId{2}) != nullptr);
+  CHECK(f.fib.node(NodeId{2})->next_hops[0].link == 1);
+  REQUIRE(f.fib.node(NodeId{2})->alternate);
+  CHECK(f.fib.node(NodeId{2})->alternate->link == 2);
+  int runs = f.spf;
+  f.keeper.link_down(LinkId{1});
+  CHECK_FALSE(f.fib.link_alive(1));
+  CHECK(forwarding::can_reach(f.fib, NodeId{2}));  // by the alternate
+  CHECK(f.spf == runs);
+}
+
+TEST_CASE("N6 route keeper: the topology holds no node without a good identity") {
+  Fixture f;
+  f.node(1, {Fixture::to(9, 1, 1)});
+  f.node(9, {Fixture::to(1, 1, 1)});  // no identity known
+  f.now += seconds(3);
+  f.keeper.tick(f.now);
+  CHECK(f.fib.node(NodeId{9}) == nullptr);
+}
