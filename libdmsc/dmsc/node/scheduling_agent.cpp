@@ -301,12 +301,10 @@ void SchedulingAgent::expire() {
   });
 }
 
-void SchedulingAgent::store() const {
+void SchedulingAgent::store() {
   if (node_.settings().state_dir.empty()) return;
-  std::string file = node_.settings().state_dir + "/policies";
-  if (Status s = runtime::write_file_atomically(file, encode_policies(node_.now(), runtime::wall_seconds(), book_), 0600); !s) {
-    log::warning("policies-not-stored", {{"error", s.error()}});
-  }
+  files_.write(node_.settings().state_dir + "/policies",
+               encode_policies(node_.now(), runtime::wall_seconds(), book_));
 }
 
 void SchedulingAgent::load() {

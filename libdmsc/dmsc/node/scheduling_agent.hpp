@@ -11,6 +11,7 @@
 #include "dmsc/node/instance_prober.hpp"
 #include "dmsc/node/node.hpp"
 #include "dmsc/node/policy_book.hpp"
+#include "dmsc/runtime/background_writer.hpp"
 #include "dmsc/runtime/identity.hpp"
 
 namespace dmsc::node {
@@ -45,7 +46,7 @@ class SchedulingAgent : public std::enable_shared_from_this<SchedulingAgent> {
   void report();
   void subscribe(bool on);
   void expire();
-  void store() const;
+  void store();
   void load();
 
   Node& node_;
@@ -54,6 +55,7 @@ class SchedulingAgent : public std::enable_shared_from_this<SchedulingAgent> {
   std::shared_ptr<InstanceProber> prober_;
   std::unique_ptr<Target> target_;
   PolicyBook book_;
+  runtime::BackgroundWriter files_;
   boost::asio::steady_timer dial_timer_, report_timer_, expire_timer_;
   std::shared_ptr<Stream> stream_;
   std::size_t next_center_ = 0;
