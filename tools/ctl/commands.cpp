@@ -10,6 +10,7 @@ void add_commands(CLI::App& app, Context& context) {
     add_ping(app, context);
     add_trace(app, context);
   }
+  if (context.persona.daemon == "spad") add_spa(app, context);
   add_admin(app, context);
   add_completion(app, context);
 }

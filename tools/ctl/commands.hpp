@@ -10,6 +10,7 @@ void add_watch(CLI::App& app, Context& context);  // watch.cpp
 void add_ping(CLI::App& app, Context& context);   // ping.cpp
 void add_trace(CLI::App& app, Context& context);  // trace.cpp
 void add_admin(CLI::App& app, Context& context);  // admin.cpp: drain, undrain, reload, log-level
+void add_spa(CLI::App& app, Context& context);    // spa_commands.cpp: spactl's edits of the registry
 void add_completion(CLI::App& app, Context& context);  // completion.cpp
 
 // Everything `context.persona` can do.

@@ -2,7 +2,10 @@
 
 #include <dmsc/v1/enrolment.grpc.pb.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <thread>
 
@@ -76,12 +79,12 @@ void set_deadline(grpc::ClientContext& context, Duration timeout) {
 
 }  // namespace
 
-Result<Identity> enrol(const Endpoint& spa, const JoinToken& token, Duration timeout) {
+Result<Identity> enrol(const Endpoint& spa, const JoinToken& token, const crypto::SigningKey& key,
+                       Duration timeout) {
   Result<Bytes> der = fetch_root(spa, token.root_fingerprint, timeout);
   if (!der) return der.error();
   Result<trust::Certificate> root = trust::parse_certificate(*der);
   if (!root) return root.error();
-  crypto::SigningKey key(random_array<32>());
   v1::EnrolRequest request;
   request.set_token_secret(token.secret);
   request.set_public_key(raw(ByteView(key.public_key())));
@@ -136,13 +139,23 @@ bool worth_waiting(Errc code) {
   return code == Errc::unavailable || code == Errc::deadline || code == Errc::not_found;
 }
 
+// The key this node will enrol, kept from attempt to attempt until the identity is complete.
+Result<crypto::SigningKey> joining_key(const std::string& file) {
+  Result<std::string> pem = read_file(file);
+  if (pem) return trust::parse_private_key_pem(*pem);
+  crypto::SigningKey key(random_array<32>());
+  Status kept = write_file_atomically(file, trust::private_key_pem(key), 0600);
+  if (!kept) return kept.error();
+  return key;
+}
+
 // One round over the SPAs. Of several errors one that waiting can change is returned.
-Result<Identity> enrol_anywhere(const EnrolSection& section) {
+Result<Identity> enrol_anywhere(const EnrolSection& section, const crypto::SigningKey& key) {
   Result<JoinToken> token = read_token(section);  // read anew: the file may come later than we
   if (!token) return token.error();
   Error last;
   for (const Endpoint& spa : section.spa) {
-    Result<Identity> id = enrol(spa, *token, kAttempt);
+    Result<Identity> id = enrol(spa, *token, key, kAttempt);
     if (id) return id;
     if (last.message.empty() || !worth_waiting(last.code)) last = id.error();
   }
@@ -160,11 +173,17 @@ Result<Identity> obtain_identity(const std::string& state_dir, const EnrolSectio
     return fits ? held : Result<Identity>(fits.error());
   }
   Duration pause = kPauseFirst;
+  Status made = make_directory(identity_directory(state_dir), 0700);
+  if (!made) return made.error();
+  std::string key_file = identity_directory(state_dir) + "/joining-key.pem";
+  Result<crypto::SigningKey> key = joining_key(key_file);
+  if (!key) return key.error();
   while (true) {
-    Result<Identity> id = enrol_anywhere(section);
+    Result<Identity> id = enrol_anywhere(section, *key);
     if (id) {
       Status fits = check_expected(*id, name, role);
       if (fits) fits = save_identity(state_dir, *id);
+      if (fits) ::unlink(key_file.c_str());
       return fits ? id : Result<Identity>(fits.error());
     }
     if (!worth_waiting(id.error().code)) return id;
@@ -180,6 +199,33 @@ Duration until_renewal(const trust::Certificate& c, std::uint64_t wall_seconds) 
   std::uint64_t life = c.not_after.seconds - c.not_before.seconds;
   std::uint64_t due = c.not_before.seconds + life / 3 * 2;
   return due <= wall_seconds ? Duration{} : Duration(seconds(due - wall_seconds));
+}
+
+IdentityAgent::IdentityAgent(boost::asio::io_context& io, std::string state_dir,
+                             EnrolSection section, std::string name, std::string role,
+                             std::function<void(const Error&)> waiting,
+                             std::function<void(Result<Identity>)> done) {
+  auto work = boost::asio::make_work_guard(io);
+  thread_ = std::thread([&io, alive = alive_, work, state_dir = std::move(state_dir),
+                         section = std::move(section), name = std::move(name),
+                         role = std::move(role), waiting = std::move(waiting),
+                         done = std::move(done)] {
+    auto wait = [&](const Error& error) {
+      boost::asio::post(io, [alive, waiting, error] {
+        if (*alive) waiting(error);
+      });
+      return alive->load();
+    };
+    Result<Identity> id = obtain_identity(state_dir, section, name, role, wait);
+    boost::asio::post(io, [alive, done, id] {
+      if (*alive) done(id);
+    });
+  });
+}
+
+IdentityAgent::~IdentityAgent() {
+  *alive_ = false;
+  if (thread_.joinable()) thread_.join();
 }
 
 CertificateRenewer::CertificateRenewer(boost::asio::io_context& io, std::string state_dir,
