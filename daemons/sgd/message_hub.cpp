@@ -213,7 +213,7 @@ void MessageHub::hand_out_outcomes() {
     }
     wire::PodReply reply;
     reply.id = outcome.id;
-    reply.egress = outcome.pin.egress;
+    reply.egress = {outcome.pin.egress, view_->name_of(outcome.pin.egress)};
     reply.instance = outcome.pin.instance;
     reply.path = hops(outcome.path);
     reply.return_path = hops(outcome.return_path);

@@ -32,6 +32,7 @@ struct Options {
   std::string socket_dir = "/run/dmsc/sgd";  // holds pod.sock and message.sock
   std::string client = "dmsc-client";        // program and version, for the gateway's log
   unsigned handler_threads = 4;              // requests served at the same time; >= 1
+  bool announces = true;                     // false: only calls; no connection to pod.sock is made
 };
 
 // What the gateway checks to know that an instance is well (draft 4.2-5).
@@ -81,7 +82,7 @@ struct Hop {
 };
 struct Reply {
   Bytes payload;
-  std::uint32_t egress = 0;            // node that served it, and its instance there
+  Hop egress;                          // node that served it, and its instance there
   std::uint16_t instance = 0;
   std::vector<Hop> path, return_path;  // CallOptions::trace
 };
@@ -135,7 +136,8 @@ class Gateway {
   // Sends a request and blocks for the answer. Deadline: 1 ms to 5 minutes.
   Result<Reply> call(const std::string& name, ByteView payload, const CallOptions& options);
   Result<Reply> call(const std::string& name, ByteView payload, Duration deadline = seconds(2));
-  // The same without blocking; `done` is called exactly once, on a thread of this object.
+  // The same without blocking; `done` is called exactly once, on the thread that reads the answers:
+  // it must not block on another call.
   void call_async(const std::string& name, ByteView payload, const CallOptions& options,
                   std::function<void(Result<Reply>)> done);
   // Requests for the prefix go to `handler`. The prefix must be announced too; the order is free.

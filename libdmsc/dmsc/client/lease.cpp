@@ -99,7 +99,7 @@ struct Gateway::Lease::Stream {
 Gateway::Lease::Lease(const Options& options, TaskPool& tasks,
                       std::function<void(const std::string&)> on_lease)
     : options_(options), tasks_(tasks), on_lease_(std::move(on_lease)) {
-  thread_ = std::thread([this] { run(); });
+  if (options_.announces) thread_ = std::thread([this] { run(); });
 }
 
 Gateway::Lease::~Lease() { close(); }

@@ -294,7 +294,7 @@ void Gateway::Messages::run() {
 void Gateway::Messages::on(wire::PodReply& reply) {
   Reply out;
   out.payload = std::move(reply.payload);
-  out.egress = reply.egress.value;
+  out.egress = {reply.egress.node.value, reply.egress.name};
   out.instance = reply.instance.value;
   out.path = hops(reply.path);
   out.return_path = hops(reply.return_path);

@@ -72,7 +72,8 @@ struct Splitter {
   }
   void operator()(const PodReply& m) {
     begin(PodFrameType::reply, m.id, &m.payload);
-    out.fields.u32(m.egress.value).u16(m.instance.value);
+    out.fields.u32(m.egress.node.value).u16(m.instance.value);
+    out.text8(m.egress.name);
     out.hops(m.path);
     out.hops(m.return_path);
   }
@@ -136,7 +137,8 @@ PodIpcMessage read_call(ByteReader& r, std::uint64_t id, Bytes payload) {
 }
 
 PodIpcMessage read_reply(ByteReader& r, std::uint64_t id, Bytes payload) {
-  PodReply m{id, NodeId{r.u32()}, InstanceId{r.u16()}, {}, {}, std::move(payload)};
+  PodReply m{id, {NodeId{r.u32()}, {}}, InstanceId{r.u16()}, {}, {}, std::move(payload)};
+  m.egress.name = text8(r);
   m.path = read_hops(r);
   m.return_path = read_hops(r);
   return m;

@@ -76,7 +76,7 @@ struct PodHop {
 };
 struct PodReply {            // gateway -> program: the answer of a call
   std::uint64_t id = 0;
-  NodeId egress;
+  PodHop egress;             // the node that served it, and its instance there
   InstanceId instance;
   std::vector<PodHop> path, return_path;  // calls with kCallTrace, in the order of travel
   Bytes payload;

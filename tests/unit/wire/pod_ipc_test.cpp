@@ -14,7 +14,7 @@ std::vector<PodIpcMessage> samples() {
           PodBound{1, 2, "no such lease"},
           PodUnbind{2, "B/4"},
           PodCall{3, 2000, kCallIdempotent | kCallTrace, "B/4", "A/1", {'h', 'i'}},
-          PodReply{3, NodeId{7}, InstanceId{9}, {{NodeId{4}, "sg-1"}, {NodeId{7}, ""}},
+          PodReply{3, {NodeId{7}, "sg-4"}, InstanceId{9}, {{NodeId{4}, "sg-1"}, {NodeId{7}, ""}},
                    {{NodeId{7}, "sg-4"}}, {'y', 'o'}},
           PodFailure{3, ErrorCode::no_instance, NodeId{7}, "gone"},
           PodRequest{5, 1500, kCallIdempotent, NodeId{4}, "B/4", "B/4", "", {1, 2, 3}},
