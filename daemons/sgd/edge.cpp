@@ -1,0 +1,93 @@
+#include "sgd/edge.hpp"
+
+#include "sgd/edge_impl.hpp"
+
+namespace dmsc::sgd {
+
+const char* to_string(External external) {
+  switch (external) {
+    case External::refuse: return "refuse";
+    case External::masquerade: return "masquerade";
+    case External::pass: return "pass";
+  }
+  return "?";
+}
+
+Result<External> parse_external(std::string_view text) {
+  for (External e : {External::refuse, External::masquerade, External::pass}) {
+    if (text == to_string(e)) return e;
+  }
+  return make_error(Errc::invalid, "'", text, "' is none of refuse, masquerade, pass");
+}
+
+Edge::Edge(EdgeConfig config, dataplane::Worker& home, EdgeHooks hooks)
+    : impl_(std::make_shared<Impl>(std::move(config), home, std::move(hooks))) {}
+
+Edge::~Edge() { impl_->stop(); }
+
+Status Edge::start() { return impl_->start(); }
+
+void Edge::stop() { impl_->stop(); }
+
+Status Edge::set_endpoint(InstanceId instance, Endpoint endpoint) {
+  auto port = impl_->port_of(endpoint.pod);
+  if (!port && endpoint.pod.empty()) {
+    return make_error(Errc::unavailable, "endpoint ", to_string(endpoint.address),
+                      " is in the gateway's own namespace, which needs host_mode.enabled");
+  }
+  if (!port) {
+    return make_error(Errc::not_found, "pod '", endpoint.pod, "' is not in pods.namespaces");
+  }
+  if (!endpoint.address || endpoint.address.is_multicast_or_broadcast()) {
+    return make_error(Errc::invalid, "endpoint ", to_string(endpoint.address), " is no host");
+  }
+  impl_->home.post([impl = impl_, instance, port = *port, endpoint = std::move(endpoint)]() mutable {
+    impl->path.set_endpoint(instance, port, std::move(endpoint));
+  });
+  return Ok{};
+}
+
+void Edge::remove_endpoint(InstanceId instance) {
+  impl_->home.post([impl = impl_, instance] { impl->path.remove_endpoint(instance); });
+}
+
+void Edge::set_source(const std::string& pod, Name source, InstanceId instance) {
+  auto port = impl_->port_of(pod);
+  if (!port) return;
+  impl_->home.post([impl = impl_, port = *port, source = std::move(source), instance] {
+    impl->path.set_source(port, source, instance);
+  });
+}
+
+void Edge::set_prefix(const Name& prefix, bool covering) {
+  impl_->home.post([impl = impl_, prefix, covering] { impl->directory.set(prefix, covering); });
+}
+
+void Edge::remove_prefix(const Name& prefix) {
+  impl_->home.post([impl = impl_, prefix] { impl->directory.remove(prefix); });
+}
+
+void Edge::snapshot(std::function<void(EdgeSnapshot)> done) {
+  impl_->home.post([impl = impl_, done = std::move(done)] { done(impl->rows()); });
+}
+
+Ipv4 Edge::resolver() const { return impl_->config.dns; }
+
+bool Edge::deliver(wire::ServicePacket& packet, dataplane::Worker& on) {
+  using wire::PacketKind;
+  bool here = &on == &impl_->home;
+  if (packet.kind() == PacketKind::error) return here && impl_->path.error_from_network(packet);
+  if (packet.kind() != PacketKind::packet) return false;
+  if (here) {
+    impl_->path.from_network(packet);
+    return true;
+  }
+  auto datagram = packet.datagram();
+  impl_->home.post([impl = impl_, copy = Bytes(datagram.begin(), datagram.end())]() mutable {
+    auto again = wire::ServicePacket::parse(copy);
+    if (again) impl->path.from_network(*again);
+  });
+  return true;
+}
+
+}  // namespace dmsc::sgd

@@ -1,0 +1,119 @@
+// Inside of class Edge. Which thread owns what is said per member; there is one lock, for what the
+// keeper shares with callers of start() and set_endpoint().
+//
+//   home worker   TUN reads, EdgePath, DNS zone and responders, virtual addresses
+//   keeper        opens and watches namespaces, starts listeners, saves addresses; may block
+//   listeners     one thread per namespace that has some (edge_listener.hpp)
+#pragma once
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "dmsc/dataplane/worker.hpp"
+#include "sgd/edge.hpp"
+#include "sgd/edge_listener.hpp"
+#include "sgd/edge_netlink.hpp"
+#include "sgd/edge_path.hpp"
+#include "sgd/edge_responder.hpp"
+
+namespace dmsc::sgd {
+
+// A namespace made ready by the keeper, on its way to the worker.
+struct OpenedPort {
+  Fd tun, dns_udp, dns_tcp;   // the DNS sockets are absent for the external port
+};
+
+struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
+  Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h);
+
+  // ---- set once -------------------------------------------------------------------------------
+  EdgeConfig config;
+  dataplane::Worker& home;
+  EdgeHooks hooks;
+  SavedAddresses saved;                  // as found at the start
+  bool any_external = false;
+
+  // ---- home worker ------------------------------------------------------------------------------
+  VirtualAddresses names;
+  dns::Directory directory;
+  dns::Zone zone;
+  DnsCounters dns_counters;
+  std::unique_ptr<Forwarder> forwarder;
+  EdgePath path;
+  struct Port {
+    Fd tun;
+    std::unique_ptr<Responder> responder;
+    std::string state = "waiting", reason;
+  };
+  std::vector<Port> ports;               // by index, as in EdgePath
+  Bytes buffer;                          // one packet with headroom
+  std::uint64_t tun_write_failed = 0;
+  dataplane::TimerId tick_timer = 0;
+  unsigned ticks = 0;
+  std::vector<Ipv4> kept;                // addresses of listeners: never reused
+  bool running = false;
+
+  void install(std::uint32_t index, std::shared_ptr<OpenedPort> opened);
+  void uninstall(std::uint32_t index, const std::string& state, const std::string& reason);
+  void tun_ready(std::uint32_t index, std::uint32_t events);
+  void tick();
+  void close_all();
+  EdgeSnapshot rows() const;
+  PathPort port_settings(std::uint32_t index, bool open) const;
+
+  // PathIo
+  forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
+  void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
+                  std::string_view text) override;
+  void write_tun(std::uint32_t port, ByteView head, ByteView body) override;
+  bool flow_is_ours(std::uint64_t flow) override;
+  std::optional<InstancePin> choose(const Name& destination, std::uint64_t flow) override;
+  bool alive(const Name& destination, const InstancePin& pin) override;
+  PathLabel label(const Name& destination, const InstancePin& pin, std::uint64_t flow) override;
+  bool allowed(std::string_view source, NodeId ingress, const Name& destination) override;
+  std::size_t path_mtu(NodeId egress) override;
+  Time now() override { return home.now(); }
+  NodeId self() override { return home.self(); }
+
+  // ---- keeper -----------------------------------------------------------------------------------
+  struct Kept {
+    std::uint32_t index = 0;
+    std::pair<std::uint64_t, std::uint64_t> identity{0, 0};  // of the open namespace; 0 = not open
+    std::string problem;                                      // as last logged
+    std::unique_ptr<ListenerThread> listeners;
+  };
+  std::vector<Kept> pods;                // by config.pods
+  Kept host;
+  std::optional<Masquerade> masquerade;
+  std::uint64_t saved_version = 0;
+  std::thread keeper;
+  bool started = false;
+  std::vector<std::shared_ptr<ListenerStatus>> listener_status;  // by config.listeners
+
+  Status check_config() const;
+  Status start();
+  void stop();
+  void keep();                           // the keeper's loop
+  void keep_pod(std::size_t pod);
+  void save();
+  Status open_host();
+  Status open_external();
+  Status start_listeners(const std::string& pod, const std::string& netns, Kept& kept);
+  Result<std::shared_ptr<OpenedPort>> open_pod(const PodNamespace& pod) const;
+  // Runs `task` on the worker and waits; false if the worker did not get to it in five seconds.
+  bool on_worker(std::function<void()> task);
+
+  std::mutex mutex;                      // guards the three below
+  std::condition_variable wake;
+  bool stopping = false;
+  std::set<std::uint32_t> broken;        // ports whose TUN the worker found dead
+
+  std::optional<std::uint32_t> port_of(const std::string& pod) const;  // "" = host; config only
+};
+
+// The halves of names.virtual_range.
+Ipv4Net lower_half(const Ipv4Net& range);
+Ipv4Net upper_half(const Ipv4Net& range);
+
+}  // namespace dmsc::sgd

@@ -1,0 +1,203 @@
+// What runs on the home worker: TUN devices, and the path's view of the gateway.
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "dmsc/runtime/log.hpp"
+#include "sgd/edge_impl.hpp"
+
+namespace dmsc::sgd {
+namespace {
+
+constexpr std::size_t kMaxPacket = 65535, kDefaultDatagram = 1400;
+constexpr int kBatch = 64;                       // packets per wake-up of one TUN
+constexpr Duration kTick = milliseconds(100);
+
+}  // namespace
+
+PathPort Edge::Impl::port_settings(std::uint32_t index, bool open) const {
+  PathPort p;
+  p.open = open;
+  p.gateway = config.dns;
+  if (index < kFirstPodPort) return p;
+  const PodNamespace& pod = config.pods[index - kFirstPodPort];
+  p.address = pod.address.address;
+  p.external = pod.external;
+  // The other end of the pod's /30 is ours; a pod with a /32 hears us as the resolver.
+  Ipv4 first{pod.address.network().value + 1};
+  if (pod.address.length <= 30) {
+    p.gateway = first == p.address ? Ipv4{first.value + 1} : first;
+  }
+  return p;
+}
+
+void Edge::Impl::install(std::uint32_t index, std::shared_ptr<OpenedPort> opened) {
+  if (!running) return;
+  Port& port = ports[index];
+  port.tun = std::move(opened->tun);
+  port.state = "up";
+  port.reason.clear();
+  path.set_port(index, port_settings(index, true));
+  if (opened->dns_udp) {
+    port.responder = std::make_unique<Responder>(std::move(opened->dns_udp),
+                                                 std::move(opened->dns_tcp), zone, *forwarder, home,
+                                                 dns_counters);
+  }
+  std::weak_ptr<Impl> weak = shared_from_this();
+  home.watch_fd(port.tun.get(), EPOLLIN, [weak, index](std::uint32_t events) {
+    if (auto impl = weak.lock()) impl->tun_ready(index, events);
+  });
+}
+
+void Edge::Impl::uninstall(std::uint32_t index, const std::string& state,
+                           const std::string& reason) {
+  Port& port = ports[index];
+  port.state = state;
+  port.reason = reason;
+  if (!port.tun) return;
+  home.unwatch_fd(port.tun.get());
+  port.tun.reset();
+  port.responder.reset();
+  path.set_port(index, port_settings(index, false));
+}
+
+void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
+  Port& port = ports[index];
+  for (int i = 0; i < kBatch && port.tun; ++i) {
+    ssize_t n = ::read(port.tun.get(), buffer.data() + kHeadroom, kMaxPacket);
+    if (n > 0) {
+      path.from_tun(index, std::span(buffer).first(kHeadroom + static_cast<std::size_t>(n)), kHeadroom);
+      continue;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR) && (events & EPOLLERR) == 0) return;
+    // The namespace went away and took the device along; the keeper sees to it.
+    home.unwatch_fd(port.tun.get());
+    path.set_port(index, port_settings(index, false));
+    std::lock_guard lock(mutex);
+    broken.insert(index);
+    wake.notify_all();
+    return;
+  }
+}
+
+void Edge::Impl::tick() {
+  if (!running) return;
+  path.expire();
+  if (++ticks % 10 == 0) {
+    for (Ipv4 address : kept) names.touch(address, home.now());
+  }
+  std::weak_ptr<Impl> weak = shared_from_this();
+  tick_timer = home.after(kTick, [weak] {
+    if (auto impl = weak.lock()) impl->tick();
+  });
+}
+
+void Edge::Impl::close_all() {
+  running = false;
+  home.cancel(tick_timer);
+  for (std::uint32_t i = 0; i < ports.size(); ++i) uninstall(i, "stopped", "");
+  forwarder.reset();
+}
+
+forwarding::Verdict Edge::Impl::originate(std::span<std::uint8_t> datagram) {
+  return home.originate(datagram);
+}
+
+void Edge::Impl::send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
+                            std::string_view text) {
+  home.send_error(packet, code, text);
+}
+
+void Edge::Impl::write_tun(std::uint32_t index, ByteView head, ByteView body) {
+  if (index >= ports.size() || !ports[index].tun) return;
+  iovec parts[2] = {{const_cast<std::uint8_t*>(head.data()), head.size()},
+                    {const_cast<std::uint8_t*>(body.data()), body.size()}};
+  if (::writev(ports[index].tun.get(), parts, body.empty() ? 1 : 2) < 0) ++tun_write_failed;
+}
+
+bool Edge::Impl::flow_is_ours(std::uint64_t flow) {
+  return dataplane::worker_of_flow(flow, home.count()) == home.index();
+}
+
+std::optional<InstancePin> Edge::Impl::choose(const Name& destination, std::uint64_t flow) {
+  if (hooks.choose) return hooks.choose(destination, flow);
+  const forwarding::InstanceGroup* group = home.fib().match(destination.text());
+  if (group == nullptr) return std::nullopt;
+  const forwarding::InstanceEntry* entry =
+      forwarding::choose_instance(home.fib(), *group, flow, forwarding::is_below(*group, destination.text()));
+  if (entry == nullptr) return std::nullopt;
+  return InstancePin{entry->egress, entry->id};
+}
+
+bool Edge::Impl::alive(const Name& destination, const InstancePin& pin) {
+  if (hooks.alive) return hooks.alive(destination, pin);
+  const forwarding::InstanceGroup* group = home.fib().match(destination.text());
+  if (group == nullptr) return false;
+  for (const forwarding::InstanceEntry& entry : group->instances) {
+    if (entry.egress == pin.egress && entry.id == pin.instance) return true;
+  }
+  return false;
+}
+
+PathLabel Edge::Impl::label(const Name& destination, const InstancePin& pin, std::uint64_t flow) {
+  if (hooks.label) return hooks.label(destination, pin, flow);
+  return home.fib().path_label(pin.egress, destination.text());
+}
+
+bool Edge::Impl::allowed(std::string_view source, NodeId ingress, const Name& destination) {
+  return !hooks.allowed || hooks.allowed(source, ingress, destination);
+}
+
+std::size_t Edge::Impl::path_mtu(NodeId egress) {
+  return hooks.path_mtu ? hooks.path_mtu(egress) : kDefaultDatagram;
+}
+
+EdgeSnapshot Edge::Impl::rows() const {
+  EdgeSnapshot out;
+  path.snapshot(out);
+  auto row = [&](std::uint32_t index, const std::string& name) {
+    const Port& port = ports[index];
+    EdgeSnapshot::Pod pod;
+    pod.name = name;
+    pod.state = port.state;
+    pod.reason = port.reason;
+    return pod;
+  };
+  if (config.host_enabled) {
+    auto host_row = row(kHostPort, "host");
+    host_row.tun = config.host_tun;
+    host_row.address = to_string(config.dns);
+    out.pods.push_back(std::move(host_row));
+  }
+  for (std::size_t i = 0; i < config.pods.size(); ++i) {
+    const PodNamespace& pod = config.pods[i];
+    auto pod_row = row(kFirstPodPort + static_cast<std::uint32_t>(i), pod.name);
+    pod_row.netns = pod.netns;
+    pod_row.tun = pod.tun;
+    pod_row.address = to_string(pod.address);
+    pod_row.external = to_string(pod.external);
+    out.pods.push_back(std::move(pod_row));
+  }
+  for (const auto& [address, name] : names.all()) out.addresses.push_back({to_string(address), name});
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& l = config.listeners[i];
+    const ListenerStatus& s = *listener_status[i];
+    auto index = port_of(l.pod);
+    out.listeners.push_back({to_string(l.address) + ":" + std::to_string(l.listen_port),
+                             l.name.text() + ":" + std::to_string(l.port), to_string(l.protocol),
+                             index ? ports[*index].state : "failed", s.accepted, s.active});
+  }
+  out.counters["tun_write_failed"] = tun_write_failed;
+  out.counters["dns_queries"] = dns_counters.queries;
+  out.counters["dns_answered"] = dns_counters.answered;
+  out.counters["dns_errors"] = dns_counters.errors;
+  out.counters["dns_refused"] = dns_counters.refused;
+  out.counters["dns_forwarded"] = dns_counters.forwarded;
+  out.counters["dns_upstream_failed"] = dns_counters.upstream_failed;
+  out.counters["dns_dropped"] = dns_counters.dropped;
+  return out;
+}
+
+}  // namespace dmsc::sgd
