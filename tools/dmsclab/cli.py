@@ -88,7 +88,13 @@ def _status(lab: Lab) -> None:
     for link in links:
         for way, sender in zip(link["ways"], lab.plan.topology.link(link["name"]).ends):
             print(f"{link['name']:<16} {sender:<9} {way['frames']:>9} {way['lost']:>6} {way['cut']:>6} "
-                  f"{way['queue_full']:>6}  {way['settings']}")
+                  f"{way['queue_full']:>6}  {_unusual(way['settings'])}")
+
+
+def _unusual(settings: str) -> str:
+    """The settings that are not the emulator's defaults."""
+    plain = {"delay=0ms", "jitter=0ms", "loss=0%", "rate=unlimited", "queue=262144B", "burst=0B", "reorder=off", "cut=off"}
+    return " ".join(word for word in settings.split() if word not in plain) or "-"
 
 
 def _enter(lab: Lab, node: str, argv: list[str]) -> int:

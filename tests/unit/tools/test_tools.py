@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tools"))
 from dmscbench import google  # noqa: E402
 from dmscbench.figures import Figure, table  # noqa: E402
-from dmsctest import results  # noqa: E402
+from dmsctest import results, simulator  # noqa: E402
 
 
 def junit(tmp_path, body):
@@ -83,3 +83,23 @@ def test_google_benchmark_reports_become_figures():
                              {"name": "textbook_dijkstra/1", "real_time": 90, "time_unit": "us"}]}
     figures = google.parse("spf", report)
     assert [(f.case, f.value, f.unit, f.ratio) for f in figures] == [("spf/100", 2500, "ns", 2.0)]
+
+
+def fake_simulator(tmp_path, script):
+    program = tmp_path / "sim"
+    program.write_text("#!/bin/sh\n" + script)
+    program.chmod(0o755)
+    return simulator.run(program, 6, tmp_path / "sim.xml")
+
+
+def test_the_simulators_failed_seeds_are_counted_and_named(tmp_path):
+    out = fake_simulator(tmp_path, '[ $2 -le 2 ] && echo "seed 2: FAILED: a loop" && echo "$4 seeds, 1 failed, x" && exit 1\n'
+                                   'echo "$4 seeds, 0 failed, x"\n')
+    assert (out.passed, out.failed, out.error) == (5, 1, "")
+    assert out.names == ["sim seed 2: a loop"]
+    assert results.read(tmp_path / "sim.xml").failed == 1
+
+
+def test_a_simulator_that_dies_is_an_error(tmp_path):
+    out = fake_simulator(tmp_path, "kill -SEGV $$\n")
+    assert out.error and out.bad >= 1
