@@ -47,8 +47,10 @@ def test_R26_R30_every_node_reports_and_the_center_knows_the_domain(lab):
     assert sorted(nodes) == ["sg-1", "sg-2", "sg-3", "sg-4", "sr-1", "sr-2", "sr-3"]
     assert sum(n["feed"] for n in nodes.values()) == 2
     assert all(n["lsdb_gaps"] == 0 for n in nodes.values())
-    links = lab.wait(lambda: rows if len(rows := lab.show("scsc-1", "links")) == 11 else None, 10, "11 links")
-    assert all(link["delay_ms"] is not None for link in links)
+
+    def measured() -> list[dict[str, Any]]:
+        return [link for link in lab.show("scsc-1", "links") if link["delay_ms"] is not None]
+    lab.wait(lambda: len(measured()) == 11, 10, "the delay of all eleven links")
     services = {s["prefix"]: s["instances"] for s in lab.show("scsc-1", "services")}
     assert len(services["C"]) == 2 and len(services["B/4"]) == 1
 
