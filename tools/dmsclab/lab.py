@@ -109,7 +109,13 @@ class Lab:
         shutil.copytree(self.plan.state / "log", kept, dirs_exist_ok=True)
 
     def _wait_supervisor(self) -> None:
-        self.wait(self.plan.supervisor_socket.exists, 10, "the supervisor to listen")
+        def answers() -> bool:
+            try:
+                self.supervisor.status()
+                return True
+            except OSError:         # not bound yet, or bound and not listening yet
+                return False
+        self.wait(answers, 10, "the supervisor to listen")
 
     # --- programs ---------------------------------------------------------------------------------
 
