@@ -17,6 +17,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     with Lab.up(TOPOLOGIES / "scheduling.yaml", name=lab_name(request)) as up:
         up.wait(lambda: len([n for n in up.show("scsc-1", "nodes") if n["session"] == "up"]) == 7, 20,
                 "sessions of all seven nodes")
+        for name in ("B/4", "C"):
+            up.wait(lambda: up.exec("pod-1", "dmsc-pod", "call", name, "hello", check=False).returncode == 0, 10,
+                    f"{name} to be reachable from sg-1")
         yield up
 
 
