@@ -31,6 +31,7 @@ struct LinkRecord {
   NodeId neighbour;
   bool usable = true;               // the data path answers
   int interface_index = 0;
+  bool open = true;                 // its sockets are bound
   bool resolving = false;
   Time resolve_again{};
   // Bandwidth in use, from the counters of a second ago.
@@ -124,6 +125,7 @@ class NodeImpl final : public Node {
   void remote_found(LinkId id, const SocketAddress& remote);
   void interface_changed(const std::string& name, const InterfaceState& state);
   void apply_interface(LinkRecord& link, const InterfaceState* state);
+  void reopen(LinkRecord& link);
   LinkRecord* find_link(LinkId id);
 
   // node_engine.cpp

@@ -131,16 +131,26 @@ void NodeImpl::apply_interface(LinkRecord& link, const InterfaceState* state) {
     bool replaced = link.interface_index != 0 && state->index != link.interface_index;
     link.interface_index = state->index;
     if (replaced) {
-      SocketAddress remote = control_.remote(link.id);
       control_.close(link.id);
       plane_->close_link(link.id);
-      auto opened = open_link(link);
-      if (!opened) log::error("link-reopen-failed", {{"error", opened.error()}});
-      control_.set_remote(link.id, remote);
-      engine_.change_link(now(), engine_link(link));
+      link.open = false;
+      reopen(link);
     }
   }
   engine_.interface_state(now(), link.id, up);
+}
+
+// The address may come later than the interface: tried again every second.
+void NodeImpl::reopen(LinkRecord& link) {
+  auto opened = open_link(link);
+  if (!opened) {
+    log::warning("link-reopen-waits", {{"reason", opened.error()}});
+    return;
+  }
+  link.open = true;
+  log::info("link-reopened", {{"link", link.settings.name}});
+  engine_.change_link(now(), engine_link(link));
+  resolve(link);
 }
 
 }  // namespace dmsc::node

@@ -29,7 +29,8 @@ void NodeImpl::every_second() {
     if (link != nullptr) measure(*link, stats);
   }
   for (auto& [id, link] : links_) {
-    if (!link.adjacent && now() >= link.resolve_again) resolve(link);
+    if (!link.open) reopen(link);
+    if (link.open && !link.adjacent && now() >= link.resolve_again) resolve(link);
   }
   look_at_expiry();
   if (trust_dirty_) reconsider();

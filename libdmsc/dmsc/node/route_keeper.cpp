@@ -34,7 +34,7 @@ void RouteKeeper::lsa_removed(Time now, DomainTime domain_now, const wire::LsaKe
   if (key.type == wire::LsaType::node) {
     if (node_bodies_.erase({key.origin, key.fragment}) == 0) return;
     if (in_topology_.erase({key.origin, key.fragment}) != 0) {
-      topology_changed(now, topology_.remove(key.origin, key.fragment));
+      topology_changed(now, key.origin, topology_.remove(key.origin, key.fragment));
     }
   } else if (key.type == wire::LsaType::prefix) {
     auto it = prefix_bodies_.find(key.origin);
@@ -55,14 +55,30 @@ void RouteKeeper::apply_node(Time now, NodeId origin, std::uint16_t fragment) {
   FragmentKey key{origin, fragment};
   if (trusted(origin)) {
     in_topology_.insert(key);
-    topology_changed(now, topology_.set(origin, fragment, node_bodies_[key]));
+    topology_changed(now, origin, topology_.set(origin, fragment, node_bodies_[key]));
   } else if (in_topology_.erase(key) != 0) {
-    topology_changed(now, topology_.remove(origin, fragment));
+    topology_changed(now, origin, topology_.remove(origin, fragment));
   }
 }
 
-void RouteKeeper::topology_changed(Time now, const routing::TopologyChange& change) {
-  if (change.changed) backoff_.event(now, change.bad_news);
+void RouteKeeper::topology_changed(Time now, NodeId origin,
+                                   const routing::TopologyChange& change) {
+  if (change.changed) backoff_.event(now, change.bad_news || reaches_new(origin));
+}
+
+// A node that could not be reached and now may be: its packets die until SPF has run, so this good news
+// is as urgent as bad news.
+bool RouteKeeper::reaches_new(NodeId origin) const {
+  auto unreachable = [this](NodeId node) {
+    const routing::Destination* d = rib_.destination(node);
+    return d == nullptr || d->distance == routing::kUnreachable;
+  };
+  std::uint32_t index = topology_.index(origin);
+  if (index == routing::Topology::kNone) return false;
+  for (const routing::Edge& edge : topology_.edges(index)) {
+    if (unreachable(origin) || unreachable(topology_.node(edge.to))) return true;
+  }
+  return false;
 }
 
 // By name, so that the domain's limits cut alike at every node.

@@ -87,7 +87,8 @@ class RouteKeeper final : public routing::RibSink {
   bool trusted(NodeId origin) const;
   void apply_node(Time now, NodeId origin, std::uint16_t fragment);
   void apply_prefixes(NodeId origin, DomainTime domain_now);
-  void topology_changed(Time now, const routing::TopologyChange& change);
+  void topology_changed(Time now, NodeId origin, const routing::TopologyChange& change);
+  bool reaches_new(NodeId origin) const;
   std::vector<wire::PrefixEntry> entries_of(NodeId origin) const;
   void publish_paths();
   bool usable(NodeId origin, const wire::PrefixEntry& entry, DomainTime domain_now,

@@ -110,3 +110,26 @@ TEST_CASE("N6 route keeper: the topology holds no node without a good identity")
   f.keeper.tick(f.now);
   CHECK(f.fib.node(NodeId{9}) == nullptr);
 }
+
+TEST_CASE("S4 S10 route keeper: a node that becomes reachable does not wait for LONG") {
+  Fixture f;
+  f.node(1, {Fixture::to(2, 1, 1)});
+  f.node(2, {Fixture::to(1, 1, 1)});
+  f.keeper.link_up(LinkId{1}, NodeId{2}, 10);
+  f.keeper.tick(f.now);
+  f.now += milliseconds(300);  // LONG_WAIT from here
+  f.keeper.tick(f.now);
+  f.node(2, {Fixture::to(1, 1, 1), Fixture::to(3, 2, 1)});
+  f.node(3, {Fixture::to(2, 1, 2)});
+  f.keeper.tick(f.now);
+  CHECK(f.fib.node(NodeId{3}) != nullptr);
+  // A mere improvement waits.
+  f.now += milliseconds(500);
+  f.keeper.link_up(LinkId{2}, NodeId{3}, 10);
+  f.node(1, {Fixture::to(2, 1, 1), Fixture::to(3, 2, 2)});
+  f.node(3, {Fixture::to(2, 1, 2), Fixture::to(1, 2, 2)});
+  f.keeper.tick(f.now + milliseconds(500));
+  CHECK(f.fib.node(NodeId{3})->distance == 20);
+  f.keeper.tick(f.now + milliseconds(2000));
+  CHECK(f.fib.node(NodeId{3})->distance == 10);
+}
