@@ -1,16 +1,22 @@
 # What `cmake --install` and the Debian package hold. Configuration goes to /etc/dmsc whatever the
 # prefix, as examples: an operator's own file is never overwritten.
 include(GNUInstallDirs)
-set(DMSC_DOC_DIR ${CMAKE_INSTALL_FULL_DOCDIR})
+# Units name programs by full path, so they are written when the prefix is known: at installation.
+set(units ${PROJECT_BINARY_DIR}/systemd)
+install(CODE "
+  set(CMAKE_INSTALL_FULL_SBINDIR \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR})
+  set(CMAKE_INSTALL_FULL_BINDIR \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR})
+  set(DMSC_DOC_DIR \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DOCDIR})
+  foreach(daemon srd sgd spad scscd)
+    configure_file(${PROJECT_SOURCE_DIR}/systemd/\${daemon}.service.in ${units}/\${daemon}.service @ONLY)
+  endforeach()")
 
 foreach(daemon srd sgd spad scscd)
   if(NOT TARGET ${daemon})
     continue()
   endif()
   install(TARGETS ${daemon} RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
-  configure_file(systemd/${daemon}.service.in systemd/${daemon}.service @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/systemd/${daemon}.service
-    DESTINATION ${CMAKE_INSTALL_PREFIX}/lib/systemd/system)
+  install(FILES ${units}/${daemon}.service DESTINATION lib/systemd/system)
   install(FILES config/${daemon}.yaml DESTINATION /etc/dmsc RENAME ${daemon}.yaml.example)
 endforeach()
 foreach(tool ctl dmsc-pod dmsc-netns)
@@ -29,7 +35,7 @@ if(DMSC_PURE_ONLY)
   return()
 endif()
 foreach(kind sysusers tmpfiles sysctl)
-  install(FILES systemd/dmsc.${kind} DESTINATION ${CMAKE_INSTALL_PREFIX}/lib/${kind}.d
+  install(FILES systemd/dmsc.${kind} DESTINATION lib/${kind}.d
     RENAME dmsc.conf)
 endforeach()
 install(FILES systemd/sgd-namespaces.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)

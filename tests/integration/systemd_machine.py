@@ -34,9 +34,8 @@ mount -t tmpfs -o mode=0755 dev "$root/dev"
 for node in null zero full random urandom tty; do
   touch "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"
 done
-if [ -e /dev/net/tun ]; then
-  mkdir "$root/dev/net"; touch "$root/dev/net/tun"; mount --bind /dev/net/tun "$root/dev/net/tun"
-fi
+mkdir "$root/dev/net"
+mknod -m 0666 "$root/dev/net/tun" c 10 200   # the mode udev gives it
 mkdir "$root/dev/shm" "$root/dev/pts"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"

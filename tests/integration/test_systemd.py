@@ -17,7 +17,7 @@ from dmsclab.programs import build_dir
 from systemd_machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
-UNITS = ["srd", "sgd", "spad", "scscd"]
+UNITS = ["srd", "sgd", "scscd", "spad"]   # spad last: the others enrol with it
 STOP_LIMIT = 10   # seconds; issue of the first capability, point 10
 
 
@@ -119,6 +119,62 @@ def test_testd_lives_its_life_under_systemd(machine: Machine) -> None:
     stall(unit)
     restart(unit)
     stop(unit)
+
+
+# ---- the real daemons: a domain of one gateway, one router, one SPA and one center on one machine -----
+
+CONFIG = {
+    "spad": "node: {name: spa-1}\ndomain: unit.dmsc\nlisten: 127.0.0.1:7410\nadvertise: 127.0.0.1:7410\n",
+    "srd": "node: {name: sr-1}\nenrol: {spa: ['127.0.0.1:7410'], token_file: /etc/dmsc/srd.token}\n"
+           "links:\n  - {name: to-sg-1, peer: sg-1, local: 127.0.0.1, remote: 127.0.0.2}\n",
+    "sgd": "node: {name: sg-1}\nenrol: {spa: ['127.0.0.1:7410'], token_file: /etc/dmsc/sgd.token}\n"
+           "links:\n  - {name: to-sr-1, peer: sr-1, local: 127.0.0.2, remote: 127.0.0.1}\n"
+           "host_mode: {enabled: true}\n",
+    "scscd": "node: {name: scsc-1}\nenrol: {spa: ['127.0.0.1:7410'], token_file: /etc/dmsc/scscd.token}\n"
+             "listen: 127.0.0.1:7420\n",
+}
+CTL = {"srd": "srctl", "sgd": "sgctl", "spad": "spactl", "scscd": "scscctl"}
+# What a good reload adds to the file, and how to see that it took effect: topic, and a word of its answer.
+CHANGE = {
+    "spad": ("log: {level: debug}\n", "status", '"log_level":"debug"'),
+    "srd": ("  - {name: to-sr-9, peer: sr-9, local: 127.0.0.1:7501, remote: 127.0.0.9}\n", "neighbors", '"to-sr-9"'),
+    "sgd": ("log: {level: debug}\n", "status", '"log_level":"debug"'),
+    "scscd": ("thresholds:\n  - {prefix: B, delay: {trip: 70ms, clear: 60ms}}\n", "thresholds", '"prefix":"B"'),
+}
+
+
+@pytest.fixture(scope="module")
+def domain(machine: Machine) -> Machine:
+    """spad runs and everybody's join token lies where their configuration says."""
+    missing = [daemon for daemon in UNITS if not (build_dir() / daemon).exists()]
+    if missing:
+        pytest.skip(f"not built: {' '.join(missing)}")
+    for daemon, text in CONFIG.items():
+        machine.write(f"/etc/dmsc/{daemon}.yaml", text)
+    machine.run("systemctl", "start", "spad", check=True)
+    for name, role, daemon, more in [("sr-1", "sr", "srd", []), ("sg-1", "sg", "sgd", []),
+                                     ("scsc-1", "scsc", "scscd", ["--address", "127.0.0.1:7420"])]:
+        token = machine.run("spactl", "node", "add", name, "--role", role, *more, check=True).stdout
+        machine.write(f"/etc/dmsc/{daemon}.token", token)
+        machine.run("chown", f"dmsc-{daemon}", f"/etc/dmsc/{daemon}.token", check=True)
+        machine.run("chmod", "0400", f"/etc/dmsc/{daemon}.token", check=True)
+    return machine
+
+
+@pytest.mark.limit(180)
+@pytest.mark.parametrize("name", UNITS)
+def test_a_daemon_lives_its_life_under_systemd(domain: Machine, name: str) -> None:
+    unit = Unit(domain, name)
+    addition, topic, word = CHANGE[name]
+    start(unit)
+    good = CONFIG[name] + addition
+    reload(unit, good, good + "nonsense: 1\n", rf"{name}\.yaml:\d+:1: nonsense: unknown key")
+    assert word in domain.run(CTL[name], "-o", "json", "show", topic, check=True).stdout
+    stall(unit)
+    restart(unit)
+    assert word in domain.run(CTL[name], "-o", "json", "show", topic, check=True).stdout
+    stop(unit)
+    assert not re.search(r"descriptor-limit|EPERM", domain.journal(name))
 
 
 def test_log_lines_carry_their_priority(machine: Machine) -> None:

@@ -1,0 +1,43 @@
+"""The commented examples in config/ are what the daemons accept."""
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dmsclab.programs import build_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+DAEMONS = ["srd", "sgd", "spad", "scscd"]
+
+
+def check(daemon: str, file: Path) -> subprocess.CompletedProcess:
+    if not (build_dir() / daemon).exists():
+        pytest.skip(f"not built: {daemon}")
+    return subprocess.run([build_dir() / daemon, "--config", file, "--check"], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_the_example_passes(daemon: str) -> None:
+    done = check(daemon, ROOT / "config" / f"{daemon}.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{ROOT}/config/{daemon}.yaml: ok\n"
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_misspelt_section_of_the_example_is_found(daemon: str, tmp_path: Path) -> None:
+    lines = (ROOT / "config" / f"{daemon}.yaml").read_text().splitlines()
+    at = lines.index("log:")
+    lines[at] = "lgo:"
+    file = tmp_path / "bad.yaml"
+    file.write_text("\n".join(lines) + "\n")
+    done = check(daemon, file)
+    assert done.returncode == 2
+    assert done.stderr == f"{file}:{at + 1}:1: lgo: unknown key: did you mean 'log'?\n"
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_file_that_is_not_there_is_named(daemon: str, tmp_path: Path) -> None:
+    done = check(daemon, tmp_path / "none.yaml")
+    assert (done.returncode, done.stderr) == (2, f"{tmp_path}/none.yaml: No such file or directory\n")
