@@ -23,7 +23,7 @@ grpc::Status done(Result<std::uint64_t> position, std::string detail, v1::Regist
 
 grpc::Status AdminService::give_token(const std::string& name, v1::JoinToken* reply) {
   Status here = core_.refused_here();
-  if (!here) return runtime::to_grpc(here.error());
+  if (!here) return runtime::to_grpc({Errc::conflict, here.error().message});
   std::uint64_t now = core_.now();
   Result<std::string> token = make_error(Errc::internal, "no token");
   Status kept = core_.store().db().transaction([&]() -> Status {

@@ -120,12 +120,11 @@ void Core::follow_writer() {
     if (!done) log::error("journal-refused", {{"reason", done.error()}});
     return done;
   };
-  calls.state = [this, was = true](bool connected, const std::string& why) mutable {
-    if (connected != was) {
-      log::info(connected ? "writer-connected" : "writer-lost",
-                {{"writer", writer_address()}, {"reason", why}});
-    }
-    was = connected;
+  calls.state = [this](bool connected, const std::string& why) {
+    if (connected == writer_connected_) return;
+    writer_connected_ = connected;
+    log::info(connected ? "writer-connected" : "writer-lost",
+              {{"writer", writer_address()}, {"reason", why}});
     changed_("journal");
   };
   follower_ = std::make_unique<JournalFollower>(io_, *identity_, *config_.writer, std::move(calls));
@@ -195,7 +194,7 @@ Result<std::uint64_t> Core::edit(
     const std::string& actor, const std::string& action, const std::string& object,
     const std::function<Result<Changes>(const View&, Moment)>& make) {
   if (!writer()) {
-    return make_error(Errc::unavailable, config_.node.name,
+    return make_error(Errc::conflict, config_.node.name,
                       " is a read replica: edit the registry at the writer, ", writer_address());
   }
   std::uint64_t time = now();
@@ -206,7 +205,11 @@ Result<std::uint64_t> Core::edit(
     return changes.error();
   }
   Status done = store_->commit(*changes, time, [&] {
-    return audit_->append({0, time, actor, action, object, "done", ""});
+    Status step = audit_->append({0, time, actor, action, object, "done", ""});
+    for (const Change& c : *changes) {
+      if (step && c.kind == "node" && !c.value) step = registrar_->void_tokens(c.key);
+    }
+    return step;
   });
   if (!done) return done.error();
   log::info("registry-edited", {{"action", action}, {"object", object}});
@@ -255,7 +258,7 @@ void Core::every_minute() {
   });
 }
 
-Status Core::reload(const Config& config) {
+Result<std::string> Core::reload(const Config& config) {
   auto fixed = [](const Config& c) {
     return std::make_tuple(c.node, c.domain, c.listen, c.advertise, c.writer, c.enrol);
   };
@@ -263,9 +266,15 @@ Status Core::reload(const Config& config) {
     return make_error(Errc::unsupported,
                       "node, domain, listen, advertise, writer and enrol change only by a restart");
   }
+  std::string changes;
+  if (config.grants != config_.grants) changes = "grants";
+  if (config.identities != config_.identities) {
+    changes += std::string(changes.empty() ? "" : ", ") + "identities";
+  }
   config_ = config;
   if (office_) office_->set_policy(config.grants);
-  return Ok{};
+  if (registrar_) registrar_->set_policy(config.identities);
+  return changes;
 }
 
 void Core::stop(std::function<void()> done) {

@@ -35,13 +35,15 @@ class Core {
   Status start();
   // Ends all calls, then runs `done` on the io_context's thread.
   void stop(std::function<void()> done);
-  Status reload(const Config& config);
+  // The text tells what changed; empty if nothing did.
+  Result<std::string> reload(const Config& config);
 
   bool writer() const { return !config_.writer; }
   bool open() const { return server_ != nullptr; }
   int port() const { return port_; }  // bound; for tests that listen on port 0
   std::string waiting_for() const { return waiting_; }
   std::string writer_address() const;
+  bool writer_connected() const { return writer() || writer_connected_; }
   const Config& config() const { return config_; }
   boost::asio::io_context& io() { return io_; }
 
@@ -59,6 +61,7 @@ class Core {
 
   // An edit of the registry by `actor`: refused on a replica, with the writer's address. `make` sees
   // the view; its changes are committed and audited together.
+  // A node the changes remove loses its join tokens in the same transaction.
   Result<std::uint64_t> edit(const std::string& actor, const std::string& action,
                              const std::string& object,
                              const std::function<Result<Changes>(const View&, Moment)>& make);
@@ -98,7 +101,7 @@ class Core {
   std::unique_ptr<JournalService> journal_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
-  bool refreshing_ = false;
+  bool writer_connected_ = false;
   boost::asio::steady_timer minute_;
 };
 

@@ -87,10 +87,11 @@ grpc::Status JournalFollower::read_once() {
   std::string refused;
   while (refused.empty() && reader->Read(&entry)) {
     refused = Shared::ask<std::string>(shared_, io_, "stopping", [entry](Callbacks& c) {
+      c.state(true, "");
+      if (entry.change().empty()) return std::string();
       Result<Changes> changes = changes_from_json(Json::parse(entry.change(), nullptr, false));
       if (!changes) return changes.error().message;
       Status done = c.apply({entry.position(), entry.time(), entry.snapshot(), *changes});
-      c.state(true, "");
       return done ? std::string() : done.error().message;
     });
   }

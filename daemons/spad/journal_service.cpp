@@ -40,6 +40,11 @@ void JournalService::add(Feed<v1::JournalEntry>* feed, const grpc::CallbackServe
   };
   replicas_.push_back(std::move(replica));
   pump(*raw);
+  if (!raw->feed->idle()) return;
+  v1::JournalEntry current;  // so that the replica knows it is connected
+  current.set_position(position);
+  current.set_time(core_.now());
+  raw->feed->send(std::move(current));
 }
 
 void JournalService::pump(Replica& replica) {

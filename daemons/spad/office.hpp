@@ -9,6 +9,7 @@ namespace dmsc::spad {
 
 struct GrantPolicy {
   std::uint64_t valid_for = 3600, grace = 900, renew_before = 1800;  // seconds
+  friend bool operator==(const GrantPolicy&, const GrantPolicy&) = default;
 };
 
 struct GrantRow {

@@ -29,6 +29,10 @@ Result<std::string> Registrar::new_token(const std::string& name, const crypto::
   return runtime::to_string(token);
 }
 
+Status Registrar::void_tokens(const std::string& name) {
+  return store_.db().run("DELETE FROM tokens WHERE name = ?", {name});
+}
+
 Result<std::vector<TokenRow>> Registrar::tokens() {
   std::vector<TokenRow> rows;
   Status read = store_.db().query(

@@ -10,6 +10,7 @@ namespace dmsc::spad {
 
 struct IdentityPolicy {
   std::uint64_t certificate_life = 30 * 86400, token_life = 86400;  // seconds
+  friend bool operator==(const IdentityPolicy&, const IdentityPolicy&) = default;
 };
 
 struct TokenRow {
@@ -32,6 +33,8 @@ class Registrar {
   // Only its hash is kept. `also` of the caller's transaction. The text is shown once.
   Result<std::string> new_token(const std::string& name, const crypto::Key32& secret,
                                 const std::string& actor, std::uint64_t now);
+  // A removed node's tokens must not serve a later node of that name.
+  Status void_tokens(const std::string& name);
   Result<std::vector<TokenRow>> tokens();
 
   struct Certified {
@@ -49,6 +52,7 @@ class Registrar {
   Result<bool> refresh_authority(std::uint64_t now);
 
   const trust::Certificate& root() const { return root_; }
+  void set_policy(IdentityPolicy policy) { policy_ = policy; }
   // The changes and certificate that make `key` the key of `node`; also used for the writer itself.
   Result<Certified> certify(NodeRecord node, const crypto::PublicKey& key, std::uint64_t now,
                             Changes& changes);

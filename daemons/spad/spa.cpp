@@ -61,9 +61,7 @@ void Spa::export_metrics() {
 }
 
 Result<std::string> Spa::reload(Config config) {
-  Status done = core_.reload(config);
-  if (!done) return done.error();
-  return std::string("grants: taken over");
+  return core_.reload(config);
 }
 
 void Spa::stop(runtime::StopReason, std::function<void()> done) { core_.stop(std::move(done)); }

@@ -134,6 +134,7 @@ Json journal(Core& core) {
           {"time", core.store().last_time()},
           {"writer", core.writer_address()},
           {"is_writer", core.writer()},
+          {"connected", core.writer_connected()},
           {"replicas", replicas}};
 }
 

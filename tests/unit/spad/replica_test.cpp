@@ -61,7 +61,9 @@ TEST_CASE("R4 a replica joins with a token, signs with its own key, and lives wi
     CHECK(store.revoked({2, 1}));
     CHECK(sg.refusal("pod:pod-4", "B/4") == "unknown_identity");
 
+    CHECK(replica.on([](Core& c) { return c.writer_connected(); }));
     writer.reset();
+    CHECK(replica.becomes([](Core& c) { return !c.writer_connected(); }));
     sg.dial(replica.endpoint());
     Member sg1 = sg;
     CHECK(sg1.refusal("pod:pod-4", "A/1") == "unknown_identity");
@@ -113,6 +115,7 @@ TEST_CASE("R4 a replica that was away catches up on the journal") {
   REQUIRE(replica.start());
   REQUIRE(replica.becomes(same));
   CHECK(replica.on([](Core& c) { return c.view().rules.count("X/199"); }) == 1);
+  CHECK(replica.becomes([](Core& c) { return c.writer_connected(); }));
 }
 
 TEST_CASE("R4 a grant revoked by number is refused until its rule is set again") {

@@ -228,6 +228,16 @@ TEST_CASE("spad: a removed node is told nothing more") {
   CHECK_FALSE(Follow(sr).next());
 }
 
+TEST_CASE("enrolment: a removed node's token does not serve a later node of its name") {
+  test::Folder dir;
+  test::Spa spa(test::writer_config(dir));
+  REQUIRE(spa.start());
+  edit(spa, [](const View& view, Moment at) { return remove_node(view, "sg-1", at); });
+  edit(spa, [](const View& view, Moment at) { return add_node(view, {"sg-1", "sg", "", ""}, at); });
+  CHECK(Member::join(dir, "sg-1", spa.endpoint(), 4).error().message.find("not known") !=
+        std::string::npos);
+}
+
 TEST_CASE("spad: a restart keeps root, registry, grants and serials") {
   test::Folder dir;
   Config config = test::writer_config(dir);
