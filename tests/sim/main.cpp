@@ -104,6 +104,31 @@ std::string settle(World& world, Duration limit) {
   }
 }
 
+// Sums over the processes alive at the end: what the traffic consisted of.
+void print_counters(const World& world) {
+  linkstate::EngineCounters sum;
+  for (const auto& node : world.nodes) {
+    if (!node) continue;
+    const auto& c = node->engine().counters();
+    sum.hellos_out += c.hellos_out;
+    sum.keepalives_out += c.keepalives_out;
+    sum.lsas_out += c.lsas_out;
+    sum.lsas_duplicate += c.lsas_duplicate;
+    sum.acks_out += c.acks_out;
+    sum.packets_out += c.packets_out;
+    sum.retransmissions += c.retransmissions;
+    sum.digest_repairs += c.digest_repairs;
+    sum.originated += c.originated;
+    sum.verify_wanted += c.verify_wanted;
+  }
+  auto n = [](std::uint64_t v) { return static_cast<unsigned long long>(v); };
+  std::printf("  sent: %llu packets, %llu hellos, %llu keepalives, %llu LSAs (%llu duplicates, %llu"
+              " again), %llu acks; %llu originated, %llu repairs, %llu judged\n",
+              n(sum.packets_out), n(sum.hellos_out), n(sum.keepalives_out), n(sum.lsas_out),
+              n(sum.lsas_duplicate), n(sum.retransmissions), n(sum.acks_out), n(sum.originated),
+              n(sum.digest_repairs), n(sum.verify_wanted));
+}
+
 Outcome run(Pki& pki, JudgeMemo& memo, std::uint64_t seed, const Options& options) {
   memo.clear();
   World world(pki, memo, seed, options);
@@ -123,6 +148,7 @@ Outcome run(Pki& pki, JudgeMemo& memo, std::uint64_t seed, const Options& option
     out.wrong = settle(world, seconds(3));
   }
   out.packets = world.packets;
+  if (options.verbose) print_counters(world);
   return out;
 }
 

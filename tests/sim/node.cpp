@@ -78,7 +78,7 @@ void SimNode::judge(Time now, const linkstate::VerifyWanted& wanted) {
 void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
   const wire::Lsa& lsa = *change.lsa;
   bool gone = change.kind == linkstate::ChangeKind::removed;
-  if (gone ? trust_.forget(lsa) : trust_.learn(lsa)) trust_changed(now);
+  if (gone ? trust_.forget(lsa) : trust_.learn(lsa)) trust_changed(now, lsa.key.origin);
   if (change.kind == linkstate::ChangeKind::refreshed) return;
   if (lsa.key.type == wire::LsaType::node) {
     auto body = wire::decode_node_body(lsa.body());
@@ -97,16 +97,20 @@ void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
   }
 }
 
-void SimNode::trust_changed(Time now) {
+// What a node says of itself concerns its own prefixes; what an issuer says may concern all. The
+// engine itself asks again for LSAs that waited for an identity or an issuer.
+void SimNode::trust_changed(Time now, NodeId origin) {
+  if (!is_issuer_origin(origin)) return rebuild_prefixes(origin);
   trust_.heard_time(now, trust_.newest_signed());
-  engine_.retry_waiting(now);
-  for (const auto& [origin, fragments] : prefix_lsas_) rebuild_prefixes(origin);
+  for (const auto& [node, fragments] : prefix_lsas_) rebuild_prefixes(node);
 }
 
 // Every node checks the grant before a prefix enters its RIB, its own prefixes included.
 void SimNode::rebuild_prefixes(NodeId origin) {
+  auto held = prefix_lsas_.find(origin);
+  if (held == prefix_lsas_.end()) return;
   std::vector<wire::PrefixEntry> allowed;
-  for (const auto& [fragment, body] : prefix_lsas_[origin]) {
+  for (const auto& [fragment, body] : held->second) {
     for (const wire::PrefixEntry& entry : body.entries) {
       DomainTime time{kDomainTime};
       if (trust_.may_announce(origin, entry.name, entry.covering, time).allowed ||

@@ -67,7 +67,7 @@ class SimNode : public routing::RibSink {
   void destination_removed(NodeId node) override;
   void judge(Time now, const linkstate::VerifyWanted& wanted);
   void changed(Time now, const linkstate::LsdbChanged& change);
-  void trust_changed(Time now);
+  void trust_changed(Time now, NodeId origin);
   void rebuild_prefixes(NodeId origin);
   void run_spf(Time now);
 

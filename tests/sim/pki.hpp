@@ -46,7 +46,12 @@ class JudgeMemo {
 
  private:
   using Key = std::tuple<crypto::Hash32, std::uint64_t, std::uint64_t, std::uint64_t, std::size_t>;
-  std::map<Key, trust::Verdict> known_;
+  struct Hash {
+    std::size_t operator()(const Key& key) const {
+      return static_cast<std::size_t>(ByteReader(std::get<0>(key)).u64());
+    }
+  };
+  std::unordered_map<Key, trust::Verdict, Hash> known_;
 };
 
 }  // namespace dmsc::sim

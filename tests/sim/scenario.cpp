@@ -96,6 +96,26 @@ void crash_and_restart(World& w, std::size_t node, Time when, Time back) {
   });
 }
 
+// A node and those around it, up to half of all; or any mixture, which tears most links.
+std::vector<bool> random_side(World& w) {
+  std::vector<bool> side(w.specs.size());
+  if (w.specs.size() <= 20 && w.rng.chance(0.5)) {
+    for (std::size_t i = 0; i < side.size(); ++i) side[i] = w.rng.chance(0.5);
+    return side;
+  }
+  std::size_t wanted = 1 + w.rng.below(side.size() / 2);
+  std::vector<std::size_t> todo{w.rng.below(side.size())};
+  for (std::size_t at = 0; at < todo.size() && wanted > 0; ++at) {
+    if (side[todo[at]]) continue;
+    side[todo[at]] = true;
+    --wanted;
+    for (std::size_t link : w.links_of[todo[at]]) {
+      for (const LinkEnd& end : w.links[link].ends) todo.push_back(end.node);
+    }
+  }
+  return side;
+}
+
 void one_fault(World& w, Time when, Time stop) {
   Time back = std::min(when + w.rng.between(milliseconds(100), seconds(6)), stop);
   std::size_t node = w.rng.below(w.specs.size()), link = w.rng.below(w.links.size());
@@ -108,9 +128,7 @@ void one_fault(World& w, Time when, Time stop) {
     }
     case 2: return crash_and_restart(w, node, when, back);
     case 3: {
-      std::vector<bool> side(w.specs.size());
-      for (std::size_t i = 0; i < side.size(); ++i) side[i] = w.rng.chance(0.5);
-      w.at(when, [&w, side] { w.set_partition(side); });
+      w.at(when, [&w, side = random_side(w)] { w.set_partition(side); });
       return w.at(back, [&w] { w.set_partition({}); });
     }
     case 4: return flap(w, link, when, 2 + static_cast<int>(w.rng.below(6)));
@@ -147,7 +165,7 @@ Time build_scenario(World& w) {
       std::chrono::duration<double, std::ratio<60>>(w.options.minutes));
   Time begin = w.now + std::min<Duration>(seconds(3), length / 8);
   Time stop = w.now + std::max<Duration>(length - seconds(15), length / 2);
-  double gap_ms = std::max(200.0, 12000.0 / static_cast<double>(w.specs.size()));
+  double gap_ms = w.specs.size() > 100 ? 500 : 250;
   for (Time t = begin; t < stop - seconds(3);) {
     one_fault(w, t, stop);
     t += w.rng.between(Duration(0), milliseconds(static_cast<int>(gap_ms * 6)));

@@ -64,7 +64,10 @@ void Engine::Impl::tick_hello(Time now, Link& l) {
   if (now >= l.hello_due) send_hello(now, l);
   if (l.publish_after && now >= *l.publish_after) {
     l.publish_after.reset();
-    if (l.up()) update_node_lsa(now, false);
+    if (l.up()) {
+      publish_quality(now, l, true);
+      update_node_lsa(now, false);
+    }
   }
 }
 
@@ -157,14 +160,10 @@ void Engine::Impl::bring_up(Time now, Link& l) {
   l.hello_due = now;
   // One side asks, or both would send the same ranges; hellos start the other if this is lost.
   if (config.self < l.peer.node) start_repair(now, l);
-  Time publish = l.up_throttle.earliest(now);
+  // Good news: told when the first round trip is measured, together with what else comes up now; later
+  // if the link has flapped.
+  l.publish_after = std::max(l.up_throttle.earliest(now), now + kUpHold);
   l.up_throttle.charge(now);
-  publish_quality(now, l, true);
-  if (publish <= now) {
-    update_node_lsa(now, false);
-  } else {
-    l.publish_after = publish;
-  }
 }
 
 void Engine::Impl::drop(Time now, Link& l, const std::string& reason) {

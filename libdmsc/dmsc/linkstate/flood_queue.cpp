@@ -5,8 +5,8 @@
 namespace dmsc::linkstate {
 namespace {
 constexpr Duration kFirstTimeout = milliseconds(100);  // before any round trip was measured
-constexpr Duration kMinTimeout = milliseconds(20), kMaxTimeout = seconds(2);
-constexpr Duration kAckDelayAllowance = milliseconds(10);  // the receiver batches acknowledgements
+constexpr Duration kMinTimeout = milliseconds(30), kMaxTimeout = seconds(2);
+constexpr Duration kAckDelayAllowance = milliseconds(20);  // the receiver batches acknowledgements
 }  // namespace
 
 Duration FloodQueue::timeout() const {
@@ -83,10 +83,10 @@ void FloodQueue::skip_gone() {
 }
 
 std::optional<std::uint64_t> FloodQueue::peek(Time now) {
-  if (now >= burst_end_) {
-    burst_end_ = now + kBurstPeriod;
-    burst_used_ = 0;
+  if (burst_start_ && *burst_start_ != now && now < *burst_start_ + kBurstPeriod) {
+    return std::nullopt;
   }
+  if (burst_start_ != now) burst_used_ = 0;
   if (burst_used_ >= kBurst || flight_.size() >= window()) return std::nullopt;
   skip_gone();
   if (!urgent_.empty()) return urgent_.front();
@@ -133,7 +133,7 @@ std::optional<Time> FloodQueue::next_deadline(Time now) const {
   std::optional<Time> due;
   if (!flight_.empty()) due = flight_.begin()->first;
   if (queued() != 0 && flight_.size() < window()) {
-    Time next = burst_used_ >= kBurst ? std::max(burst_end_, now) : now;
+    Time next = burst_start_ ? std::max(*burst_start_ + kBurstPeriod, now) : now;
     if (!due || next < *due) due = next;
   }
   return due;

@@ -25,12 +25,16 @@ class FloodQueue {
   void drop(std::uint64_t key);
   // True if `ref` was in flight. Opens the window and measures the round trip.
   bool acknowledged(Time now, const wire::LsaRef& ref);
-  // The next key to send, if window and pacing allow; it stays queued until sent().
+  // The next key to send, if window and pacing allow; it stays queued until sent(). A change after a
+  // quiet moment leaves at once; what follows within kBurstPeriod leaves together, packed.
   std::optional<std::uint64_t> peek(Time now);
   // The copy with this hash has been put into a datagram.
   void sent(Time now, std::uint64_t key, std::uint64_t hash);
-  // One datagram has left: pacing.
-  void datagram_sent() { ++burst_used_; }
+  // One datagram has left at `now`: pacing.
+  void datagram_sent(Time now) {
+    burst_start_ = now;
+    ++burst_used_;
+  }
   // Queues again what was not acknowledged in time; returns how many.
   std::size_t expire(Time now);
   // When peek() or expire() has something to do; nullopt = only an input can change anything.
@@ -65,12 +69,12 @@ class FloodQueue {
   std::uint16_t peer_window_ = kInitialWindow;
   Duration rtt_{}, rtt_var_{};
   Time shrink_again_{};
-  Time burst_end_{};
+  std::optional<Time> burst_start_;
   unsigned burst_used_ = 0;
 
   static constexpr std::size_t kInitialWindow = 64, kMinWindow = 8, kMaxWindow = 4096;
-  static constexpr unsigned kBurst = 32;                       // datagrams per kBurstPeriod
-  static constexpr Duration kBurstPeriod = milliseconds(1);
+  static constexpr unsigned kBurst = 48;                       // datagrams per kBurstPeriod
+  static constexpr Duration kBurstPeriod = milliseconds(2);
 };
 
 }  // namespace dmsc::linkstate

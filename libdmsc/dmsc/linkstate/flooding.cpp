@@ -213,7 +213,7 @@ void Engine::Impl::pump(Time now, Link& l) {
   auto send = [&] {
     if (body.size() == 0) return;
     transmit(l, wire::PduType::update, body.view());
-    l.flood.datagram_sent();
+    l.flood.datagram_sent(now);
     body = {};
   };
   while (auto key = l.flood.peek(now)) {

@@ -22,16 +22,17 @@ namespace dmsc::linkstate {
 inline constexpr Duration kHelloInterval = seconds(1);
 inline constexpr Duration kFastHello = milliseconds(100);     // not up, or not yet synchronised
 inline constexpr Duration kHelloReplyGap = milliseconds(20);  // between triggered hellos
+inline constexpr Duration kUpHold = milliseconds(50);         // before a new adjacency is advertised
 inline constexpr Duration kCandidateHold = milliseconds(1500);  // hellos missing before up
 inline constexpr Duration kFastSyncPeriod = seconds(10);
-inline constexpr Duration kAckDelay = milliseconds(3);
+inline constexpr Duration kAckDelay = milliseconds(10);
 inline constexpr std::size_t kAckBatch = 32;
 inline constexpr std::uint16_t kReceiveWindow = 512;          // LSAs, told in the hello
 inline constexpr Duration kRepairFirst = milliseconds(200), kRepairMost = seconds(8);
 inline constexpr std::uint32_t kMinRemaining = 2;             // seconds; below it an LSA is not sent
 inline constexpr Duration kSyncGiveUp = seconds(10);          // then starting ends without a neighbour
 inline constexpr Duration kAloneGiveUp = milliseconds(500);   // the same if no link is configured
-inline constexpr Duration kQualityPeriod = seconds(1), kQualityDamping = seconds(10);
+inline constexpr Duration kQualityPeriod = seconds(1), kQualityDamping = seconds(30);
 inline constexpr Duration kMisbehaviourGap = seconds(10);
 inline constexpr unsigned kPolls = 3;
 inline constexpr std::uint32_t kMaxMetric = (1U << 24) - 1;

@@ -15,10 +15,10 @@ std::uint32_t whole_us(Duration d) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(us, 0, 0xffffffff));
 }
 
-// More than a quarter away, and more than `grain`.
+// More than half away, and more than `grain`.
 bool differs(std::uint64_t published, std::uint64_t measured, std::uint64_t grain) {
   std::uint64_t gap = published > measured ? published - measured : measured - published;
-  return gap > std::max(published / 4, grain);
+  return gap > std::max(published / 2, grain);
 }
 
 std::string link_key(LinkId id) {
@@ -54,8 +54,8 @@ bool Engine::Impl::publish_quality(Time now, Link& l, bool force) {
   }
   bool first = old.delay_us == 0 && fresh.delay_us != 0;
   bool moved = differs(old.delay_us, fresh.delay_us, 100) ||
-               differs(old.jitter_us, fresh.jitter_us, 200) ||
-               differs(old.loss_ppm, fresh.loss_ppm, 10000) ||
+               differs(old.jitter_us, fresh.jitter_us, 1000) ||
+               differs(old.loss_ppm, fresh.loss_ppm, 20000) ||
                differs(old.bandwidth_bps, fresh.bandwidth_bps, 1000000);
   bool due = now >= old.since + kQualityDamping;
   if (!force && !first && fresh.metric == old.metric && !(moved && due)) return false;
