@@ -86,7 +86,7 @@ def hints(name: str) -> None:
             (f"{lab} kill sr-1", "then call again; tools/lab start sr-1"),
             (f"{lab} set sg-1--sr-2 delay=20ms", "a slow link; heal with delay=0ms"),
             ("tools/demo --shell pod-1", "then: dmsc-pod call B/4 hello")):
-        note(f"{command:<46} {what}")
+        note(f"{command:<50} {what}")
     say("stop")
     note("tools/demo --stop")
 

@@ -1,0 +1,122 @@
+"""The domain of the draft's Figure 2, end to end, with the real daemons."""
+from __future__ import annotations
+
+import pytest
+from dmsclab import lsdb
+from dmsclab.calls import Announcer, announce, call
+from dmsclab.demo import wait_for_names
+from dmsclab.lab import Lab
+
+ROUTERS = ["sr-1", "sr-2", "sr-3"]
+GATEWAYS = ["sg-1", "sg-2", "sg-3", "sg-4"]
+
+
+@pytest.fixture(scope="module")
+def domain(fig2: Lab) -> Lab:
+    wait_for_names(fig2)
+    return fig2
+
+
+def by_name(lab: Lab, node: str) -> int:
+    return lab.show(node, "counters")["data"]["by_name"]
+
+
+def test_r1_r4_every_entity_of_figure_2_runs_and_is_adjacent(domain):
+    processes = domain.processes()
+    for node in domain.plan.topology.nodes:
+        assert processes[node]["state"] == "ready", f"{node}: {processes[node]}"
+    for node in ROUTERS + GATEWAYS:
+        wanted = {link.ends[1 - link.ends.index(node)] for link in domain.plan.topology.links if node in link.ends}
+        rows = domain.show(node, "neighbors")
+        assert {row["neighbour"] for row in rows if row["state"] == "up"} == wanted
+    assert lsdb.graph(domain, "sg-1").links() == {frozenset(link.ends) for link in domain.plan.topology.links}
+
+
+def test_r19_r21_all_nodes_hold_the_same_lsdb(domain):
+    domain.wait(lambda: lsdb.identical(domain, ROUTERS + GATEWAYS), 10, "one consistent LSDB", every=0.2)
+
+
+def test_r8_r17_r18_prefixes_are_where_their_pods_are(domain):
+    for node in ("sr-1", "sg-3"):
+        held = lsdb.prefixes(domain, node)
+        for i in range(1, 5):
+            assert held[f"A/{i}"] == held[f"B/{i}"] == {f"sg-{i}"}
+        assert held["A"] == held["B"] == set(GATEWAYS)
+
+
+@pytest.mark.parametrize("source, target", [(1, 4), (4, 1), (2, 3), (3, 4), (1, 1)])
+def test_r40_r42_r44_a_call_takes_a_shortest_path_of_the_lsdb_both_ways(domain, source, target):
+    reply = call(domain, f"pod-{source}", f"B/{target}", "hello")
+    assert not reply.error and "hello" in reply.text
+    ingress, egress = f"sg-{source}", f"sg-{target}"
+    assert reply.egress == egress
+    graph = lsdb.graph(domain, ingress)
+    assert reply.path in graph.shortest_paths(ingress, egress)
+    assert reply.return_path in graph.shortest_paths(egress, ingress)
+
+
+def test_r33_a_call_to_the_pool_reaches_any_of_its_instances(domain):
+    seen = {call(domain, "pod-1", "B", "hello").egress for _ in range(8)}
+    assert seen and seen <= set(GATEWAYS)
+
+
+@pytest.mark.parametrize("source, target", [(1, 4), (1, 3), (3, 4), (2, 4)])
+def test_r7_r42_egress_0_is_matched_by_name_at_every_router_on_the_way(domain, source, target):
+    before = {node: by_name(domain, node) for node in ROUTERS}
+    reply = call(domain, f"pod-{source}", f"B/{target}", "by name", "--by-name")
+    assert not reply.error and reply.egress == f"sg-{target}"
+    routers = [node for node in reply.path if node in ROUTERS]
+    assert routers
+    for node in routers:
+        assert by_name(domain, node) > before[node]
+
+
+def test_r12_r14_r15_an_unauthorised_prefix_is_refused_and_in_no_lsdb(domain):
+    refused = announce(domain, "pod-1", "A/9")
+    assert refused.state == "refused" and "A/9" in refused.reason
+    for node in ROUTERS + GATEWAYS:
+        assert "A/9" not in lsdb.prefixes(domain, node)
+    assert call(domain, "pod-2", "A/9", "x").error
+
+
+def test_r13_a_pod_cannot_announce_what_belongs_to_another_pod(domain):
+    refused = announce(domain, "pod-2", "B/4")
+    assert refused.state == "refused" and refused.reason
+    assert lsdb.prefixes(domain, "sr-2")["B/4"] == {"sg-4"}
+
+
+def test_a_typo_is_an_error_that_names_the_name(domain):
+    reply = call(domain, "pod-1", "B/44", "hello")
+    assert "no-route" in reply.error or "no-instance" in reply.error
+    assert "B/44" in reply.error
+
+
+def test_g2_a_withdrawn_pod_is_no_instance_at_every_gateway_within_a_second(domain):
+    domain.send("pod-3/serve", 15)
+    domain.wait_exit("pod-3/serve")
+    def gone() -> bool:
+        return all("B/3" not in {row["prefix"] for row in domain.show(sg, "fib")} for sg in GATEWAYS)
+    domain.wait(gone, 1.5, "B/3 to leave every FIB", every=0.05)
+    for pod in ("pod-1", "pod-2", "pod-4"):
+        assert call(domain, pod, "B/3", "hello").error
+    domain.start("pod-3/serve")
+    domain.wait(lambda: not call(domain, "pod-1", "B/3", "again").error, 5, "B/3 to be back")
+
+
+def test_r46_status_says_that_payload_is_in_clear(domain):
+    status = domain.show("sg-1", "status")
+    assert "clear" in str(status).lower()
+
+
+def test_r3_a_pod_belongs_to_exactly_one_gateway(domain):
+    for i, gateway in enumerate(GATEWAYS, 1):
+        pods = {row["identity"] for row in domain.show(gateway, "pods")}
+        assert pods == {f"pod:pod-{i}"}
+
+
+def test_an_announcement_lives_as_long_as_its_stream(domain):
+    with Announcer(domain, "pod-2", "B/2") as second:
+        second.wait_state("granted")
+        rows = [row for row in domain.show("sg-1", "fib") if row["prefix"] == "B/2"]
+        assert len(rows) == 2
+    domain.wait(lambda: len([r for r in domain.show("sg-1", "fib") if r["prefix"] == "B/2"]) == 1, 3, "one instance")
