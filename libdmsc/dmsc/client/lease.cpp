@@ -8,7 +8,7 @@ namespace dmsc::client {
 
 namespace {
 
-constexpr auto kFirstRetry = milliseconds(100), kLastRetry = milliseconds(1000);
+constexpr auto kFirstRetry = milliseconds(100), kLastRetry = milliseconds(250);
 
 std::uint32_t ms(milliseconds d) { return static_cast<std::uint32_t>(d.count()); }
 

@@ -12,7 +12,7 @@
 namespace dmsc::client {
 namespace {
 
-constexpr milliseconds kFirstRetry{50}, kLastRetry{1000};
+constexpr milliseconds kFirstRetry{50}, kLastRetry{250};
 // How long after a call's deadline its end is taken into the library's own hands.
 constexpr milliseconds kGatewayLate{500};
 
