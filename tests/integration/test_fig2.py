@@ -120,3 +120,29 @@ def test_an_announcement_lives_as_long_as_its_stream(domain):
         rows = [row for row in domain.show("sg-1", "fib") if row["prefix"] == "B/2"]
         assert len(rows) == 2
     domain.wait(lambda: len([r for r in domain.show("sg-1", "fib") if r["prefix"] == "B/2"]) == 1, 3, "one instance")
+
+
+def test_r2_programs_of_one_pod_share_its_identity(domain):
+    with Announcer(domain, "pod-2", "A/2") as second:
+        second.wait_state("granted")
+        rows = [row for row in domain.show("sg-2", "pods") if row["prefix"] == "A/2"]
+        assert [row["identity"] for row in rows] == ["pod:pod-2"] * 2
+        assert len({row["pid"] for row in rows}) == 2 and len({row["instance"] for row in rows}) == 2
+    domain.wait(lambda: len([r for r in domain.show("sg-1", "fib") if r["prefix"] == "A/2"]) == 1, 3, "one instance")
+
+
+def test_r5_the_domain_has_one_center_and_every_node_reports_to_it(domain):
+    for node in ROUTERS + GATEWAYS:
+        status = domain.show(node, "status")
+        assert status["domain"] == "fig2.dmsc"
+        assert status["scheduling"]["center"] == "scsc-1" and status["scheduling"]["connected"]
+    sessions = {row["node"]: row["session"] for row in domain.show("scsc-1", "nodes")}
+    assert sessions == {node: "up" for node in ROUTERS + GATEWAYS}
+
+
+def test_r6_a_call_names_a_service_and_no_host(domain):
+    """The same name goes to whichever gateway its instance is at, without the caller saying where."""
+    for i in (2, 3, 4):
+        for name in (f"A/{i}", f"B/{i}"):
+            reply = call(domain, "pod-1", name, "where")
+            assert reply.egress == f"sg-{i}" and name in reply.text
