@@ -135,6 +135,7 @@ class EdgePath {
   void call(std::uint32_t port, const Ip4Packet& packet);
   OutFlow* open_out(const FlowKey& key, const Ip4Packet& packet);
   bool pin(OutFlow& flow);
+  bool pin_elsewhere(OutFlow& flow);
   bool check(OutFlow& flow);
   void build_header(OutFlow& flow);
   void give_up(OutFlow& flow, const Ip4Packet& packet);

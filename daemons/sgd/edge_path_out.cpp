@@ -19,6 +19,14 @@ std::size_t room(const OutFlow& flow) {
   return flow.mtu > flow.header.size() ? flow.mtu - flow.header.size() : 0;
 }
 
+bool unreachable(const forwarding::Verdict& verdict) {
+  using forwarding::DropReason;
+  return verdict.action == forwarding::Action::drop &&
+         (verdict.reason == DropReason::no_route || verdict.reason == DropReason::no_instance ||
+          verdict.reason == DropReason::egress_unreachable ||
+          verdict.reason == DropReason::link_down);
+}
+
 }  // namespace
 
 void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
@@ -54,7 +62,11 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     clamp_mss(packet.l4, mss_for(room(*flow)));
   }
   readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
-  sent(*flow, send(*flow, packet.l4, packet.tos));
+  auto verdict = send(*flow, packet.l4, packet.tos);
+  if (unreachable(verdict) && !flow->established && pin_elsewhere(*flow)) {
+    verdict = send(*flow, packet.l4, packet.tos);
+  }
+  sent(*flow, verdict);
 }
 
 OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
@@ -112,6 +124,15 @@ bool EdgePath::pin(OutFlow& flow) {
   flow.label = io_.label(flow.destination, flow.pin, flow.id);
   build_header(flow);
   return true;
+}
+
+// A flow that was never answered may go to another instance; true if there is one.
+bool EdgePath::pin_elsewhere(OutFlow& flow) {
+  InstancePin before = flow.pin;
+  bool other = pin(flow) &&
+               (flow.pin.egress != before.egress || flow.pin.instance != before.instance);
+  if (other) count(Count::repinned);
+  return other;
 }
 
 void EdgePath::build_header(OutFlow& flow) {
@@ -172,16 +193,11 @@ void EdgePath::sent(OutFlow& flow, const forwarding::Verdict& verdict) {
       flow.mtu = std::max(kMinDatagram, flow.mtu - std::min(flow.mtu, kHintStep));
       return tell_program(flow, icmp::kFragmentationNeeded,
                           static_cast<std::uint16_t>(room(flow) + kIpHeaderBytes));
-    case DropReason::no_route:
-    case DropReason::no_instance:
-    case DropReason::egress_unreachable:
-    case DropReason::link_down:
+    default:
       // An established flow waits for the network to heal; TCP retransmits.
-      if (flow.established) return;
+      if (!unreachable(verdict) || flow.established) return;
       flow.checked = Time{};
       return tell_program(flow, icmp::kHost);
-    default:
-      return;
   }
 }
 
@@ -258,10 +274,7 @@ void EdgePath::refused_by_egress(OutFlow& flow, wire::ErrorCode code) {
   }
   // no_instance: the instance left and the news is on its way; another may serve a flow without
   // state there.
-  InstancePin before = flow.pin;
-  bool other = !flow.established && pin(flow) &&
-               (flow.pin.egress != before.egress || flow.pin.instance != before.instance);
-  if (other) return count(Count::repinned);
+  if (!flow.established && pin_elsewhere(flow)) return;
   tcp && flow.established ? reset_program(flow) : tell_program(flow, icmp::kHost);
 }
 
@@ -273,12 +286,10 @@ void EdgePath::hint(OutFlow& flow, wire::ErrorCode code) {
     return tell_program(flow, icmp::kFragmentationNeeded,
                         static_cast<std::uint16_t>(room(flow) + kIpHeaderBytes));
   }
-  bool unreachable = code == wire::ErrorCode::no_route || code == wire::ErrorCode::no_instance ||
-                     code == wire::ErrorCode::egress_unreachable;
-  if (!unreachable || flow.established) return count(Count::hint_ignored);
-  InstancePin before = flow.pin;
-  bool other = pin(flow) && flow.pin.egress != before.egress;
-  other ? count(Count::repinned) : tell_program(flow, icmp::kHost);
+  bool no_way = code == wire::ErrorCode::no_route || code == wire::ErrorCode::no_instance ||
+                code == wire::ErrorCode::egress_unreachable;
+  if (!no_way || flow.established) return count(Count::hint_ignored);
+  if (!pin_elsewhere(flow)) tell_program(flow, icmp::kHost);
 }
 
 bool EdgePath::error_from_network(const wire::ServicePacket& packet) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <catch2/catch.hpp>
 #include <map>
+#include <set>
 
 #include "sgd/edge_path.hpp"
 
@@ -19,7 +20,9 @@ struct Gateway : PathIo {
   NodeId id;
   Gateway* other = nullptr;
   std::map<std::string, InstancePin> services;   // what choose() finds
-  bool alive_now = true, allow = true, connected = true;
+  std::set<NodeId> cut_off;                      // originate() to these is dropped: no route
+  std::map<NodeId, NodeId> detour;               // choose() knows after the first drop
+  bool learnt = false, alive_now = true, allow = true, connected = true;
   std::size_t mtu = 1400;
   PathLabel label_now;
   Time clock{};
@@ -39,7 +42,10 @@ struct Gateway : PathIo {
     sent.push_back(to_bytes(datagram));
     auto packet = wire::ServicePacket::parse(datagram);
     REQUIRE(packet.ok());
-    if (!connected) return {forwarding::Action::drop, forwarding::DropReason::no_route, {}};
+    if (!connected || cut_off.count(packet->egress()) != 0) {
+      learnt = true;
+      return {forwarding::Action::drop, forwarding::DropReason::no_route, {}};
+    }
     Gateway& to = packet->egress() == id ? *this : *other;
     REQUIRE(packet->egress() == to.id);
     packet->set_flags(packet->flags() | mark);
@@ -70,7 +76,10 @@ struct Gateway : PathIo {
   bool flow_is_ours(std::uint64_t) override { return true; }
   std::optional<InstancePin> choose(const Name& name, std::uint64_t) override {
     auto it = services.find(name.text());
-    return it == services.end() ? std::nullopt : std::optional<InstancePin>(it->second);
+    if (it == services.end()) return std::nullopt;
+    InstancePin pin = it->second;
+    if (learnt && detour.count(pin.egress) != 0) pin.egress = detour[pin.egress];
+    return pin;
   }
   bool alive(const Name&, const InstancePin&) override { return alive_now; }
   PathLabel label(const Name&, const InstancePin&, std::uint64_t) override { return label_now; }

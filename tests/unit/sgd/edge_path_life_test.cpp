@@ -73,6 +73,18 @@ TEST_CASE("edge flow: a call without instance or route fails at once, not by tim
   CHECK(p.a.path.counter(Count::no_address) == 1);
 }
 
+TEST_CASE("R36 edge flow: the first packet goes to another instance when the chosen gateway is cut off") {
+  Pair p;
+  p.a.services["B/4"] = {NodeId{7}, InstanceId{9}};
+  p.a.cut_off = {NodeId{7}};
+  p.a.detour = {{NodeId{7}, NodeId{4}}};
+  p.call(tcp(40000, 8080, kTcpSyn));
+  CHECK(p.a.tun.empty());  // the program is told nothing: the call goes on
+  Ip4Packet in = p.b.only(2);
+  CHECK(segment_checksum_ok(kProtoTcp, in.l4, in.source, in.destination));
+  CHECK(p.a.path.counter(Count::repinned) == 1);
+}
+
 TEST_CASE("edge flow: the same tuple has the same flow id after a restart") {
   Pair one, two;
   one.call(tcp(40000, 8080, kTcpSyn));
