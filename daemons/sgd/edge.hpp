@@ -70,6 +70,7 @@ struct EdgeConfig {
   std::vector<Ipv4> upstream;        // resolvers for names outside the zone; empty = REFUSED
   std::vector<ListenerConfig> listeners;
   std::size_t max_flows = 262144;    // per gateway, each direction
+  bool offload = true;               // large segments in and out of TUN devices (TSO and its reverse)
 };
 
 // Where an instance of this gateway listens.

@@ -14,6 +14,7 @@
 #include "sgd/edge.hpp"
 #include "sgd/edge_listener.hpp"
 #include "sgd/edge_netlink.hpp"
+#include "sgd/edge_offload.hpp"
 #include "sgd/edge_path.hpp"
 #include "sgd/edge_responder.hpp"
 
@@ -44,10 +45,13 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   struct Port {
     Fd tun;
     std::unique_ptr<Responder> responder;
+    Joiner joiner;                       // TCP on its way into the TUN
+    bool flush_due = false;
     std::string state = "waiting", reason;
   };
   std::vector<Port> ports;               // by index, as in EdgePath
-  Bytes buffer;                          // one packet with headroom
+  Bytes buffer;                          // one frame with headroom and vnet header
+  Segmenter segmenter{kHeadroom};
   std::uint64_t tun_write_failed = 0;
   dataplane::TimerId tick_timer = 0;
   unsigned ticks = 0;
@@ -57,6 +61,9 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   void install(std::uint32_t index, std::shared_ptr<OpenedPort> opened);
   void uninstall(std::uint32_t index, const std::string& state, const std::string& reason);
   void tun_ready(std::uint32_t index, std::uint32_t events);
+  void tun_gone(std::uint32_t index);
+  void flush(std::uint32_t index);
+  void write_frame(std::uint32_t index, ByteView vnet, ByteView head, ByteView body);
   void tick();
   void close_all();
   EdgeSnapshot rows() const;

@@ -65,21 +65,27 @@ void Edge::Impl::uninstall(std::uint32_t index, const std::string& state,
 
 void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
   Port& port = ports[index];
+  constexpr std::size_t kAt = kHeadroom - kVnetBytes;  // so that the packet starts behind kHeadroom
   for (int i = 0; i < kBatch && port.tun; ++i) {
-    ssize_t n = ::read(port.tun.get(), buffer.data() + kHeadroom, kMaxPacket);
-    if (n > 0) {
-      path.from_tun(index, std::span(buffer).first(kHeadroom + static_cast<std::size_t>(n)), kHeadroom);
-      continue;
-    }
+    ssize_t n = ::read(port.tun.get(), buffer.data() + kAt, kVnetBytes + kMaxPacket);
     if (n < 0 && (errno == EAGAIN || errno == EINTR) && (events & EPOLLERR) == 0) return;
-    // The namespace went away and took the device along; the keeper sees to it.
-    home.unwatch_fd(port.tun.get());
-    path.set_port(index, port_settings(index, false));
-    std::lock_guard lock(mutex);
-    broken.insert(index);
-    wake.notify_all();
-    return;
+    if (n <= static_cast<ssize_t>(kVnetBytes)) return tun_gone(index);
+    VnetHeader header =
+        decode_vnet(std::span<const std::uint8_t, kVnetBytes>(buffer.data() + kAt, kVnetBytes));
+    auto frame = std::span(buffer).first(kAt + static_cast<std::size_t>(n));
+    segmenter.split(header, frame, kHeadroom, [this, index](std::span<std::uint8_t> b, std::size_t at) {
+      path.from_tun(index, b, at);
+    });
   }
+}
+
+// The namespace went away and took the device along; the keeper sees to it.
+void Edge::Impl::tun_gone(std::uint32_t index) {
+  home.unwatch_fd(ports[index].tun.get());
+  path.set_port(index, port_settings(index, false));
+  std::lock_guard lock(mutex);
+  broken.insert(index);
+  wake.notify_all();
 }
 
 void Edge::Impl::tick() {
@@ -110,11 +116,41 @@ void Edge::Impl::send_error(const wire::ServicePacket& packet, wire::ErrorCode c
   home.send_error(packet, code, text);
 }
 
+void Edge::Impl::write_frame(std::uint32_t index, ByteView vnet, ByteView head, ByteView body) {
+  iovec parts[3];
+  int count = 0;
+  for (ByteView part : {vnet, head, body}) {
+    if (!part.empty()) parts[count++] = {const_cast<std::uint8_t*>(part.data()), part.size()};
+  }
+  if (::writev(ports[index].tun.get(), parts, count) < 0) ++tun_write_failed;
+}
+
+void Edge::Impl::flush(std::uint32_t index) {
+  Port& port = ports[index];
+  port.flush_due = false;
+  if (port.joiner.empty()) return;
+  Bytes frame = port.joiner.take();
+  if (port.tun) write_frame(index, frame, {}, {});
+}
+
+// Segments of one burst are joined and written when the burst is over, or when something else comes.
 void Edge::Impl::write_tun(std::uint32_t index, ByteView head, ByteView body) {
+  static constexpr std::array<std::uint8_t, kVnetBytes> kPlain{};
   if (index >= ports.size() || !ports[index].tun) return;
-  iovec parts[2] = {{const_cast<std::uint8_t*>(head.data()), head.size()},
-                    {const_cast<std::uint8_t*>(body.data()), body.size()}};
-  if (::writev(ports[index].tun.get(), parts, body.empty() ? 1 : 2) < 0) ++tun_write_failed;
+  Port& port = ports[index];
+  bool taken = config.offload && port.joiner.add(head, body);
+  if (!taken && !port.joiner.empty()) {
+    flush(index);
+    taken = port.joiner.add(head, body);
+  }
+  if (!taken) return write_frame(index, kPlain, head, body);
+  if (port.joiner.complete()) return flush(index);
+  if (port.flush_due) return;
+  port.flush_due = true;
+  std::weak_ptr<Impl> weak = shared_from_this();
+  home.post([weak, index] {
+    if (auto impl = weak.lock()) impl->flush(index);
+  });
 }
 
 bool Edge::Impl::flow_is_ours(std::uint64_t flow) {

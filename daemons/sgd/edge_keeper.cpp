@@ -221,7 +221,7 @@ void Edge::Impl::keep_pod(std::size_t number) {
 Result<std::shared_ptr<OpenedPort>> Edge::Impl::open_pod(const PodNamespace& pod) const {
   auto out = std::make_shared<OpenedPort>();
   Status status = in_namespace(pod.netns, [&]() -> Status {
-    auto tun = open_tun(pod.tun);
+    auto tun = open_tun(pod.tun, config.offload);
     if (!tun) return tun.error();
     out->tun = std::move(*tun);
     auto loopback = Device::find("lo");
@@ -242,7 +242,7 @@ Result<std::shared_ptr<OpenedPort>> Edge::Impl::open_pod(const PodNamespace& pod
 
 Status Edge::Impl::open_host() {
   auto out = std::make_shared<OpenedPort>();
-  auto tun = open_tun(config.host_tun);
+  auto tun = open_tun(config.host_tun, config.offload);
   if (!tun) return with_context("host_mode", tun.error());
   out->tun = std::move(*tun);
   auto device = Device::find(config.host_tun);
@@ -259,7 +259,7 @@ Status Edge::Impl::open_host() {
 
 Status Edge::Impl::open_external() {
   auto out = std::make_shared<OpenedPort>();
-  auto tun = open_tun(config.external_tun);
+  auto tun = open_tun(config.external_tun, config.offload);
   if (!tun) return with_context("external traffic of pods", tun.error());
   out->tun = std::move(*tun);
   auto device = Device::find(config.external_tun);

@@ -41,9 +41,10 @@ Status enter_namespace(const std::string& path);
 // What tells a namespace from one made later under the same path; 0 if there is none.
 std::pair<std::uint64_t, std::uint64_t> namespace_identity(const std::string& path);
 
-// Makes a TUN device in the calling thread's namespace: no packet information, non-blocking. Error if
-// the name is taken by another program.
-Result<Fd> open_tun(const std::string& name);
+// Makes a TUN device in the calling thread's namespace: non-blocking, a vnet header of kVnetBytes in
+// front of every frame, TSO and checksum offload if `offload`. Error if the name is taken by another
+// program.
+Result<Fd> open_tun(const std::string& name, bool offload);
 // A bound socket in the calling thread's namespace, non-blocking; TCP listens.
 Result<Fd> bind_socket(L4 protocol, Ipv4 address, std::uint16_t port);
 // A connecting (TCP: perhaps still in progress) non-blocking socket.

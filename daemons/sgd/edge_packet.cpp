@@ -1,6 +1,8 @@
 #include "sgd/edge_packet.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace dmsc::sgd {
 namespace {
@@ -37,13 +39,28 @@ std::uint32_t pseudo_sum(std::uint8_t protocol, std::size_t length, Ipv4 source,
 
 }  // namespace
 
+// The sum does not care for byte order (RFC 1071 2B): whole machine words, swapped at the end.
 std::uint32_t checksum_add(ByteView data, std::uint32_t sum) {
-  std::uint64_t wide = sum;
+  std::uint64_t wide = 0;
   std::size_t i = 0;
-  for (; i + 1 < data.size(); i += 2) wide += get16(data, i);
-  if (i < data.size()) wide += std::uint32_t{data[i]} << 8;
-  while (wide >> 32) wide = (wide & 0xffffffffU) + (wide >> 32);
-  return static_cast<std::uint32_t>(wide);
+  for (; i + 8 <= data.size(); i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, data.data() + i, 8);
+    wide += word;
+    wide += wide < word ? 1 : 0;  // end-around carry
+  }
+  std::uint64_t rest = 0;
+  if (i < data.size()) std::memcpy(&rest, data.data() + i, data.size() - i);
+  wide += rest;
+  wide += wide < rest ? 1 : 0;
+  wide = (wide & 0xffffffffU) + (wide >> 32);
+  wide = (wide & 0xffff) + (wide >> 16 & 0xffff) + (wide >> 32);
+  while (wide >> 16) wide = (wide & 0xffff) + (wide >> 16);
+  auto folded = static_cast<std::uint16_t>(wide);
+  if constexpr (std::endian::native == std::endian::little) {
+    folded = static_cast<std::uint16_t>(folded << 8 | folded >> 8);
+  }
+  return sum + folded;
 }
 
 std::uint16_t checksum_finish(std::uint32_t sum) {

@@ -1,0 +1,64 @@
+// What a TUN device with IFF_VNET_HDR trades with the kernel: large TCP segments in one read or write
+// (TSO, and its reverse), and checksums left to the other side. Pure; linux/virtio_net.h is the
+// format's reference.
+#pragma once
+#include <array>
+#include <functional>
+#include <span>
+
+#include "dmsc/core/bytes.hpp"
+#include "sgd/edge_packet.hpp"
+
+namespace dmsc::sgd {
+
+inline constexpr std::size_t kVnetBytes = 10;  // struct virtio_net_hdr, little-endian
+
+struct VnetHeader {
+  static constexpr std::uint8_t kNeedsChecksum = 1;                  // flags
+  static constexpr std::uint8_t kGsoNone = 0, kGsoTcp4 = 1, kGsoEcn = 0x80;  // gso_type
+  std::uint8_t flags = 0, gso_type = 0;
+  std::uint16_t header_bytes = 0, gso_size = 0, checksum_start = 0, checksum_offset = 0;
+};
+VnetHeader decode_vnet(std::span<const std::uint8_t, kVnetBytes> bytes);
+std::array<std::uint8_t, kVnetBytes> encode_vnet(const VnetHeader& header);
+
+// Turns one frame read from a TUN into packets with right checksums.
+class Segmenter {
+ public:
+  // `headroom` free bytes stand in front of every packet handed out.
+  explicit Segmenter(std::size_t headroom);
+  using Emit = std::function<void(std::span<std::uint8_t> buffer, std::size_t at)>;
+  // `buffer[at...]` is the packet behind `header`. Small frames are handed on in place, large ones cut
+  // into a buffer of the segmenter's own. False: the header contradicts the packet.
+  bool split(const VnetHeader& header, std::span<std::uint8_t> buffer, std::size_t at,
+             const Emit& emit);
+
+ private:
+  bool cut(const VnetHeader& header, std::span<std::uint8_t> packet, const Emit& emit);
+  std::size_t headroom_;
+  Bytes piece_;
+};
+
+// Joins TCP segments of one connection that follow each other into one frame, as a network card does
+// (GRO): same headers but sequence, length and PSH, all but the last of one size, checksums right.
+class Joiner {
+ public:
+  static constexpr std::size_t kMaxBytes = 65000;
+  // True if the packet was taken; else flush() first what is held, then offer it again or write it.
+  bool add(ByteView ip_header, ByteView l4);
+  bool empty() const { return segments_ == 0; }
+  // True if nothing can follow: write it now.
+  bool complete() const { return closed_; }
+  // The frame with its vnet header in front; empties the joiner.
+  Bytes take();
+
+ private:
+  bool first(ByteView ip_header, ByteView l4, const Segment& segment);
+  bool follows(ByteView ip_header, ByteView l4, const Segment& segment) const;
+  Bytes frame_;               // vnet header, IP header, TCP header, data
+  std::size_t segments_ = 0, tcp_header_ = 0, segment_bytes_ = 0;
+  std::uint32_t next_sequence_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace dmsc::sgd
