@@ -83,6 +83,8 @@ void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
 void Edge::Impl::tun_gone(std::uint32_t index) {
   home.unwatch_fd(ports[index].tun.get());
   path.set_port(index, port_settings(index, false));
+  ports[index].state = "failed";
+  ports[index].reason = "device is gone";
   std::lock_guard lock(mutex);
   broken.insert(index);
   wake.notify_all();

@@ -176,6 +176,14 @@ void Edge::Impl::keep() {
     for (std::size_t i = 0; i < pods.size(); ++i) keep_pod(i);
     save();
     lock.lock();
+    // Nothing but an operator takes away a device of our own namespace: it is said, and stays down.
+    for (std::uint32_t index : {kHostPort, kExternalPort}) {
+      if (broken.erase(index) != 0) {
+        log::error("edge-device-lost",
+                   {{"tun", index == kHostPort ? config.host_tun : config.external_tun},
+                    {"effect", "restart the gateway to make it anew"}});
+      }
+    }
     wake.wait_for(lock, kPeriod, [this] { return stopping || !broken.empty(); });
   }
 }
