@@ -18,6 +18,13 @@ crypto::Key32 seed(std::uint8_t n) {
 constexpr DomainTime kBefore{kNow.seconds - 86400}, kAfter{kNow.seconds + 10 * 365 * 86400};
 constexpr std::uint32_t kIssuer = 1;
 
+// Loopback addresses of this process's own, so that test programs run side by side.
+std::string address(std::uint32_t node) {
+  auto pid = static_cast<unsigned>(::getpid());
+  return "127." + std::to_string(pid >> 8 & 127) + "." + std::to_string(pid & 255) + "." +
+         std::to_string(node);
+}
+
 }  // namespace
 
 Authority::Authority() : root_key(seed(100)), issuer_key(seed(101)) {
@@ -131,7 +138,7 @@ Json TestNode::show(const std::string& topic, const std::vector<std::string>& ar
 TestDomain::TestDomain(std::vector<std::pair<std::string, std::string>> names_and_roles,
                        std::vector<std::pair<std::uint32_t, std::uint32_t>> links)
     : names_(std::move(names_and_roles)), links_(std::move(links)),
-      base_port_(static_cast<std::uint16_t>(20000 + ::getpid() % 20000)) {
+      base_port_(7401) {
   crypto::init();
   for (std::uint32_t id = 1; id <= names_.size(); ++id) start(id);
 }
@@ -147,8 +154,8 @@ NodeSettings TestDomain::settings(std::uint32_t id) const {
     LinkSettings link;
     link.name = "to-" + names_[other - 1].first;
     link.peer = names_[other - 1].first;
-    link.local = "127.0.0." + std::to_string(id);
-    link.remote = "127.0.0." + std::to_string(other);
+    link.local = address(id);
+    link.remote = address(other);
     link.local_port = link.remote_port = static_cast<std::uint16_t>(base_port_ + 10 * i);
     link.liveness = {milliseconds(100), 10};  // a loaded machine must not look like a lost neighbour
     out.links.push_back(link);

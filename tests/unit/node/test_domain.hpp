@@ -58,7 +58,7 @@ struct TestNode {
   std::unique_ptr<Node> node;
 };
 
-// Nodes at 127.0.0.1, 127.0.0.2, ... on one io_context that the test runs by run_until().
+// Nodes at loopback addresses ending in .1, .2, ... on one io_context that the test runs by run_until().
 class TestDomain {
  public:
   // `links`: pairs of node ids.
