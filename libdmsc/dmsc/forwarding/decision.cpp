@@ -49,8 +49,8 @@ Verdict towards(const Fib& fib, NodeId self, NodeId egress, wire::ServicePacket&
   return verdict;
 }
 
-// Puts the label of an explicit path in use on a packet of this node's own. Probes and traces follow
-// SPF: what they measure is the path that traffic would have without the policy.
+// Puts the label of an explicit path in use on a packet of this node's own. Probes and traces
+// follow SPF: what they measure is the path that traffic would have without the policy.
 void take_path(const Fib& fib, wire::ServicePacket& packet) {
   if (packet.label() || !packet.egress() || has_flag(packet, wire::kFlagLabelVoid)) return;
   if (packet.kind() == wire::PacketKind::probe || packet.kind() == wire::PacketKind::trace) return;

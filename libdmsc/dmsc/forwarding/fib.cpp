@@ -115,6 +115,26 @@ class DepthMask {
   std::atomic<std::uint32_t> mask_ = 0;
 };
 
+// One longest match, prepared: where components end, and the hashes of the depths that can serve.
+struct LookUp {
+  std::string_view name;
+  std::size_t count = 0;     // components
+  std::uint32_t wanted = 0;  // bit i: the first i + 1 components may match; 0 = nothing can
+  std::uint8_t ends[kMaxNameComponents];
+  std::uint64_t hashes[kMaxNameComponents];
+
+  std::uint64_t longest() const { return hashes[31 - __builtin_clz(wanted)]; }
+  // Calls visit(i), longest first, until it returns true.
+  template <class Visit>
+  void for_each_depth(Visit visit) const {
+    for (std::uint32_t left = wanted; left != 0;) {
+      auto i = static_cast<std::size_t>(31 - __builtin_clz(left));
+      left &= ~(1U << i);
+      if (visit(i)) return;
+    }
+  }
+};
+
 using LinkSet = std::vector<std::uint32_t>;  // sorted
 using PathSet = std::vector<PathUse>;        // longest prefix first
 
@@ -149,6 +169,29 @@ struct Fib::Impl {
   std::uint32_t wanted(std::size_t n) const {
     std::uint32_t at_n = 1U << n;
     return ((exact.mask() & at_n) | (covering.mask() & (at_n - 1))) >> 1;
+  }
+
+  void prepare(std::string_view name, LookUp& out) const {
+    out.name = name;
+    out.wanted = 0;
+    if (name.empty() || name.size() > kMaxNameBytes) return;
+    out.count = component_ends(name, out.ends);
+    if (out.ends[out.count - 1] != name.size()) return;  // more components than a name can have
+    out.wanted = wanted(out.count);
+    hasher.prefixes(name, out.ends, out.count, out.wanted, out.hashes);
+  }
+
+  const InstanceGroup* match(const LookUp& look_up) const {
+    const InstanceGroup* found = nullptr;
+    look_up.for_each_depth([&](std::size_t i) {
+      std::string_view text = look_up.name.substr(0, look_up.ends[i]);
+      NameEntry* hit =
+          names.find(look_up.hashes[i], [&](const NameEntry& e) { return e.is(text); });
+      if (hit == nullptr || (i + 1 != look_up.count && !hit->group().covering)) return false;
+      found = &hit->group();
+      return true;
+    });
+    return found;
   }
 
   NameHasher<> hasher;
@@ -251,20 +294,29 @@ void Fib::set_link_alive(std::uint32_t link, bool alive) {
 }
 
 const InstanceGroup* Fib::match(std::string_view name) const {
-  if (name.empty() || name.size() > kMaxNameBytes) return nullptr;
-  std::uint8_t ends[kMaxNameComponents];
-  std::uint64_t hashes[kMaxNameComponents];
-  std::size_t n = component_ends(name, ends);
-  if (ends[n - 1] != name.size()) return nullptr;  // more components than a name can have
-  std::uint32_t wanted = impl_->wanted(n);
-  impl_->hasher.prefixes(name, ends, n, wanted, hashes);
-  for (std::size_t i = n; i-- > 0;) {
-    if ((wanted >> i & 1) == 0) continue;
-    std::string_view text = name.substr(0, ends[i]);
-    NameEntry* hit = impl_->names.find(hashes[i], [&](const NameEntry& e) { return e.is(text); });
-    if (hit != nullptr && (i + 1 == n || hit->group().covering)) return &hit->group();
+  LookUp look_up;
+  impl_->prepare(name, look_up);
+  return impl_->match(look_up);
+}
+
+void Fib::match_batch(std::span<const std::string_view> names,
+                      std::span<const InstanceGroup*> out) const {
+  constexpr std::size_t kBatch = 32;
+  LookUp look_ups[kBatch];
+  for (std::size_t from = 0; from < names.size(); from += kBatch) {
+    std::size_t n = std::min(kBatch, names.size() - from);
+    for (std::size_t i = 0; i < n; ++i) {
+      impl_->prepare(names[from + i], look_ups[i]);
+      look_ups[i].for_each_depth([&](std::size_t d) {
+        impl_->names.prefetch(look_ups[i].hashes[d]);
+        return false;
+      });
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      if (look_ups[i].wanted != 0) impl_->names.prefetch_entry(look_ups[i].longest());
+    }
+    for (std::size_t i = 0; i < n; ++i) out[from + i] = impl_->match(look_ups[i]);
   }
-  return nullptr;
 }
 
 const InstanceGroup* Fib::find(std::string_view prefix) const {
@@ -273,8 +325,6 @@ const InstanceGroup* Fib::find(std::string_view prefix) const {
       impl_->names.find(impl_->hasher(prefix), [&](const NameEntry& e) { return e.is(prefix); });
   return hit == nullptr ? nullptr : &hit->group();
 }
-
-void Fib::prefetch(std::string_view name) const { impl_->names.prefetch(impl_->hasher(name)); }
 
 const NodeRoute* Fib::node(NodeId node) const { return impl_->nodes.get(node.value); }
 

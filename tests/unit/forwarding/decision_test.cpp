@@ -253,7 +253,8 @@ TEST_CASE("drop reasons: each has its own word; unauthenticated ones and errors 
   CHECK_FALSE(error_for(DropReason::no_route, error.packet).has_value());
 }
 
-TEST_CASE("R34 F13 decide: a path in use labels own packets of its prefix to its egress, not probes") {
+TEST_CASE(
+    "R34 F13 decide: a path in use labels own packets of its prefix to its egress, not probes") {
   Router r;
   r.fib.set_label({PathLabel{77}, NodeId{4}, hop(2, 3)});
   r.fib.set_paths({{NodeId{4}, *Name::parse("B"), PathLabel{77}}});

@@ -28,6 +28,16 @@ std::string random_name(std::mt19937& random) {
   return text;
 }
 
+// A batch finds what single look-ups find, whatever its length and bytes.
+void check_batch(const Fib& fib, std::mt19937& random) {
+  std::vector<std::string> texts{"", std::string(300, 'a'), "a//b"};
+  for (std::size_t n = random() % 80; n-- > 0;) texts.push_back(random_name(random));
+  std::vector<std::string_view> names(texts.begin(), texts.end());
+  std::vector<const InstanceGroup*> found(names.size());
+  fib.match_batch(names, found);
+  for (std::size_t i = 0; i < names.size(); ++i) REQUIRE(found[i] == fib.match(names[i]));
+}
+
 }  // namespace
 
 TEST_CASE("name hash: agrees with SipHash-2-4 at every component end") {
@@ -122,6 +132,7 @@ TEST_CASE("fib: agrees with a plain map through random sets, removals and growth
         if (!want.empty() || at.find('/') == std::string::npos) break;
       }
       REQUIRE(matched(t.fib, asked) == want);
+      if (step % 500 == 0) check_batch(t.fib, random);
       REQUIRE(t.fib.prefix_count() == model.size());
     }
     std::vector<std::string> listed;
