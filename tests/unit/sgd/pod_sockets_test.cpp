@@ -1,0 +1,320 @@
+// The client library against the gateway's real sockets: lease and calls over pod.sock and message.sock,
+// a data plane without links in between.
+#include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "dmsc/client/gateway.hpp"
+#include "dmsc/dataplane/data_plane.hpp"
+#include "sgd/gateway_sink.hpp"
+#include "sgd/message_hub.hpp"
+#include "sgd/pod_server.hpp"
+
+using namespace dmsc;
+using namespace dmsc::sgd;
+
+namespace {
+
+const NodeId kSelf{4};
+std::string identity() { return "uid:" + std::to_string(::getuid()); }
+
+// Grants every announcement but those of "denied/..."; tells the hub.
+struct MiniGateway : PodEvents {
+  std::string dir = "/tmp/sgd-pods-" + std::to_string(::getpid());
+  boost::asio::io_context io;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
+  std::unique_ptr<dataplane::DataPlane> plane;
+  IdentityResolver identities{std::vector<NamespacePath>{}};
+  std::unique_ptr<Edge> edge;
+  std::unique_ptr<MessageHub> hub;
+  std::unique_ptr<GatewaySink> sink;
+  std::unique_ptr<PodServer> server;
+  std::map<StreamId, std::string> leases;
+  GatewayView view;
+  std::uint16_t next_instance = 1;
+  std::vector<std::string> log;
+  std::mutex mutex;
+  std::thread thread;
+
+  explicit MiniGateway(std::uint16_t first_instance = 1) : next_instance(first_instance) {
+    REQUIRE(std::system(("mkdir -p " + dir).c_str()) == 0);
+    dataplane::DataPlaneConfig config;
+    config.self = kSelf;
+    auto made = dataplane::DataPlane::create(config);
+    REQUIRE(made);
+    plane = std::move(*made);
+    dataplane::Worker& home = *plane->workers()[0];
+    plane->fib().set_node(kSelf, {});
+    hub = std::make_unique<MessageHub>(home, identities, 77);
+    edge = std::make_unique<Edge>(EdgeConfig{}, home, EdgeHooks{});
+    sink = std::make_unique<GatewaySink>(home, home, *hub, *edge);
+    view.gateway = "sg-1";
+    view.domain = "test.dmsc";
+    view.node_names[kSelf] = "sg-1";
+    plane->start();
+    auto fd = listen_unix(dir + "/message.sock", SOCK_SEQPACKET, 0666);
+    REQUIRE(fd);
+    home.post([this, &home, fd = *fd] {
+      home.set_sink(sink.get());
+      hub->start(fd);
+    });
+    server = std::make_unique<PodServer>(io, identities, *this);
+    REQUIRE(server->start(dir + "/pod.sock"));
+    publish();
+    thread = std::thread([this] { io.run(); });
+  }
+  ~MiniGateway() override {
+    std::promise<void> stopped;
+    boost::asio::post(io, [&] {
+      server->stop();
+      stopped.set_value();
+    });
+    stopped.get_future().wait();
+    std::promise<void> hub_stopped;
+    plane->workers()[0]->post([&] {
+      hub->stop();
+      plane->workers()[0]->set_sink(nullptr);
+      hub_stopped.set_value();
+    });
+    hub_stopped.get_future().wait();
+    work.reset();
+    thread.join();
+    plane->stop();
+  }
+  void note(std::string line) {
+    std::lock_guard lock(mutex);
+    log.push_back(std::move(line));
+  }
+  bool noted(const std::string& line) {
+    for (int i = 0; i < 500; ++i) {
+      {
+        std::lock_guard lock(mutex);
+        for (const std::string& l : log) {
+          if (l == line) return true;
+        }
+      }
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return false;
+  }
+  void publish() {
+    view.callers.clear();
+    for (const LocalInstance& i : view.instances) {
+      view.callers[i.identity].emplace_back(i.service.prefix, i.id);
+    }
+    auto copy = std::make_shared<GatewayView>(view);
+    plane->workers()[0]->post([this, copy] {
+      hub->set_view(copy);
+      sink->set_view(copy);
+    });
+  }
+
+  void pod_hello(StreamId stream, const PeerIdentity& peer, const std::string& client,
+                 const std::string& resume) override {
+    CHECK(peer.name == identity());
+    CHECK(peer.pid == ::getpid());
+    note("hello " + client);
+    leases[stream] = resume.empty() ? "lease-1" : resume;
+    server->welcome(stream, {leases[stream], peer.name, "sg-1", "test.dmsc", seconds(3)});
+  }
+  void pod_announce(StreamId stream, AnnouncedService service) override {
+    const std::string prefix = service.prefix.text();
+    if (prefix.rfind("denied", 0) == 0) {
+      return server->status(stream, {"", prefix, sgd::AnnouncementState::refused, "not_owner: no", {}});
+    }
+    InstanceId id{next_instance++};
+    forwarding::InstanceGroup group;
+    group.prefix = service.prefix;
+    group.instances.push_back({kSelf, id, 100, 0, false, false});
+    plane->fib().set_prefix(group);
+    view.instances.push_back({id, leases[stream], identity(), Name(), true, service});
+    publish();
+    server->status(stream, {"", prefix, sgd::AnnouncementState::granted, "", id});
+    if (service.check.kind != CheckKind::none) server->check(stream, 99, prefix, service.check);
+  }
+  void pod_invalid(StreamId stream, const std::string& prefix, const std::string& why) override {
+    server->status(stream, {"", prefix, sgd::AnnouncementState::invalid, why, {}});
+  }
+  void pod_withdraw(StreamId, const std::string& prefix) override { note("withdraw " + prefix); }
+  void pod_checked(StreamId, std::uint64_t id, bool healthy, const std::string& detail) override {
+    note("check " + std::to_string(id) + (healthy ? " ok" : " bad: " + detail));
+  }
+  void pod_closed(StreamId stream) override { note("closed " + leases[stream]); }
+};
+
+client::Options options(const MiniGateway& gateway) {
+  client::Options o;
+  o.socket_dir = gateway.dir;
+  o.client = "test";
+  return o;
+}
+
+}  // namespace
+
+TEST_CASE("R10 R43 client library: announce and serve, call by name, the right program answers") {
+  MiniGateway gateway;
+  client::Gateway pod(options(gateway));
+  pod.serve("A/1", [](const client::Request& r) -> Result<Bytes> {
+    return to_bytes(as_bytes("A got " + std::string(as_text(r.payload)) + " for " + r.destination +
+                             " from " + r.source));
+  });
+  pod.serve("B/4", [](const client::Request&) -> Result<Bytes> {
+    return make_error(Errc::denied, "closed today");
+  });
+  pod.announce({.prefix = "A/1"});
+  pod.announce({.prefix = "B/4"});
+  REQUIRE(pod.wait_granted("A/1", seconds(5)));
+  REQUIRE(pod.wait_granted("B/4", seconds(5)));
+  client::CallOptions traced;
+  traced.trace = true;
+  auto reply = pod.call("A/1", as_bytes("hello"), traced);
+  INFO((reply ? "" : reply.error().message));
+  REQUIRE(reply);
+  CHECK(as_text(reply->payload) == "A got hello for A/1 from A/1");
+  CHECK(reply->egress.name == "sg-1");
+  CHECK(reply->instance == 1);
+  REQUIRE_FALSE(reply->path.empty());
+  CHECK(reply->path.front().name == "sg-1");
+  auto refused = pod.call("B/4", as_bytes("hello"));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::denied);
+  CHECK(refused.error().message == "pod-refused: closed today");
+  REQUIRE(pod.session());
+  CHECK(pod.session()->identity == identity());
+}
+
+TEST_CASE("R16 client library: who holds no grant is not let onto the network") {
+  MiniGateway gateway;
+  client::Options calls_only = options(gateway);
+  calls_only.announces = false;
+  client::Gateway pod(calls_only);
+  auto reply = pod.call("A/1", as_bytes("x"));
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().code == Errc::denied);
+  CHECK(reply.error().message.find("not-allowed: " + identity() + " has no granted prefix") == 0);
+}
+
+TEST_CASE("Client library: a source that is not the caller's is refused; unknown names fail by name") {
+  MiniGateway gateway;
+  client::Gateway pod(options(gateway));
+  pod.announce({.prefix = "A/1"});
+  REQUIRE(pod.wait_granted("A/1", seconds(5)));
+  client::CallOptions o;
+  o.source = "B/4";
+  auto reply = pod.call("A/1", as_bytes("x"), o);
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().message.find("B/4 is not granted to") != std::string::npos);
+  reply = pod.call("nobody/here", as_bytes("x"));
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().code == Errc::not_found);
+  CHECK(reply.error().message.find("no-route") == 0);
+  reply = pod.call("A/1", as_bytes("x"));  // announced, and no program serves it
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().message.find("no-instance") == 0);
+  CHECK(pod.call("a//b", as_bytes("x")).error().code == Errc::invalid);
+  CHECK(pod.call("A/1", Bytes(wire::kMaxMessageBytes + 1)).error().code == Errc::limit);
+}
+
+TEST_CASE("Client library: a megabyte each way, many calls at a time") {
+  MiniGateway gateway;
+  client::Gateway pod(options(gateway));
+  pod.serve("A/1", [](const client::Request& r) -> Result<Bytes> { return r.payload; });
+  pod.announce({.prefix = "A/1"});
+  REQUIRE(pod.wait_granted("A/1", seconds(5)));
+  Bytes big(wire::kMaxMessageBytes);
+  for (std::size_t i = 0; i < big.size(); ++i) big[i] = std::uint8_t(i * 13 + i / 256);
+  auto reply = pod.call("A/1", big, seconds(20));
+  INFO((reply ? "" : reply.error().message));
+  REQUIRE(reply);
+  CHECK(reply->payload == big);
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 100; ++i) {
+        Bytes mine(std::size_t(10 + i * 50), std::uint8_t(t));
+        auto r = pod.call("A/1", mine, seconds(20));
+        if (r && r->payload == mine) ++good;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(good == 400);
+}
+
+TEST_CASE("R28 client library: the pod answers the gateway's self-check") {
+  MiniGateway gateway;
+  client::Gateway pod(options(gateway));
+  pod.on_check([](const std::string& prefix, const client::Check&) -> Status {
+    if (prefix == "A/1") return Ok{};
+    return make_error(Errc::unavailable, "disk full");
+  });
+  client::Announcement good{.prefix = "A/1"}, bad{.prefix = "A/2"};
+  good.check.kind = bad.check.kind = client::Check::Kind::self;
+  pod.announce(good);
+  pod.announce(bad);
+  CHECK(gateway.noted("check 99 ok"));
+  CHECK(gateway.noted("check 99 bad: disk full"));
+}
+
+TEST_CASE("R14 client library: refusals and invalid announcements come with the reason") {
+  MiniGateway gateway;
+  client::Gateway pod(options(gateway));
+  pod.announce({.prefix = "denied/1"});
+  auto status = pod.wait_granted("denied/1", seconds(5));
+  REQUIRE_FALSE(status);
+  CHECK(status.error().code == Errc::denied);
+  CHECK(status.error().message == "denied/1 refused: not_owner: no");
+  pod.announce({.prefix = "A/1", .endpoint = "nonsense"});
+  status = pod.wait_granted("A/1", seconds(5));
+  REQUIRE_FALSE(status);
+  CHECK(status.error().code == Errc::invalid);
+  CHECK(status.error().message.find("endpoint") != std::string::npos);
+}
+
+TEST_CASE("Client library: after a restart of the gateway lease, announcements and programs are back") {
+  auto gateway = std::make_unique<MiniGateway>();
+  client::Gateway pod(options(*gateway));
+  pod.serve("A/1", [](const client::Request& r) -> Result<Bytes> { return r.payload; });
+  pod.announce({.prefix = "A/1"});
+  REQUIRE(pod.wait_granted("A/1", seconds(5)));
+  REQUIRE(pod.call("A/1", as_bytes("x")));
+  gateway.reset();
+  auto gone = pod.call("A/1", as_bytes("x"));
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().code == Errc::unavailable);
+  gateway = std::make_unique<MiniGateway>(1000);
+  REQUIRE(gateway->noted("hello test"));
+  Result<client::Reply> reply = make_error(Errc::internal, "not called");
+  for (int i = 0; i < 100 && !reply; ++i) {
+    std::this_thread::sleep_for(milliseconds(50));
+    reply = pod.call("A/1", as_bytes("again"));
+  }
+  INFO((reply ? "" : reply.error().message));
+  REQUIRE(reply);
+  CHECK(reply->instance == 1000);
+}
+
+TEST_CASE("Client library: the end of a program withdraws at once, and ends its open calls") {
+  MiniGateway gateway;
+  std::promise<Result<client::Reply>> ended;
+  {
+    client::Gateway pod(options(gateway));
+    pod.serve("A/1", [](const client::Request& r) -> Result<Bytes> {
+      std::this_thread::sleep_for(milliseconds(300));
+      return r.payload;
+    });
+    pod.announce({.prefix = "A/1"});
+    REQUIRE(pod.wait_granted("A/1", seconds(5)));
+    pod.call_async("A/1", as_bytes("x"), {}, [&](Result<client::Reply> r) { ended.set_value(r); });
+  }
+  CHECK_NOTHROW(ended.get_future().get());  // exactly once, whatever came of it
+  CHECK(gateway.noted("withdraw A/1"));
+  CHECK(gateway.noted("closed lease-1"));
+}
