@@ -30,7 +30,9 @@ void Gateway::announce(Announcement announcement) {
 }
 void Gateway::withdraw(const std::string& prefix) { parts_->lease.withdraw(prefix); }
 Result<AnnouncementStatus> Gateway::wait_granted(const std::string& prefix, Duration timeout) {
-  return parts_->lease.wait_granted(prefix, timeout);
+  auto granted = parts_->lease.wait_granted(prefix, timeout);
+  if (granted) parts_->messages.wait_bound(prefix, seconds(1));
+  return granted;
 }
 void Gateway::on_status(std::function<void(const AnnouncementStatus&)> callback) {
   parts_->lease.on_status(std::move(callback));

@@ -149,6 +149,7 @@ void Gateway::Lease::session_of(const std::shared_ptr<Stream>& stream) {
     switch (message.message_case()) {
       case v1::GatewayMessage::kWelcome: {
         const auto& w = message.welcome();
+        on_lease_(w.lease());  // first: an instance is announced when its program can be reached
         std::unique_lock lock(mutex_);
         session_ = Session{w.lease(), w.identity(), w.gateway(), w.domain(),
                            milliseconds(w.grace_ms())};
@@ -156,8 +157,6 @@ void Gateway::Lease::session_of(const std::shared_ptr<Stream>& stream) {
         for (auto& [prefix, entry] : entries_) stream->write(to_message(entry.announcement));
         if (closing_) stream->done_writing();
         changed_.notify_all();
-        lock.unlock();
-        on_lease_(w.lease());
         break;
       }
       case v1::GatewayMessage::kStatus: set_status(from_message(message.status())); break;

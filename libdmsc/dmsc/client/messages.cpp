@@ -65,6 +65,7 @@ void Gateway::Messages::stop() {
     if (stopping_) return;
     stopping_ = true;
   }
+  bound_changed_.notify_all();
   wake();
   thread_.join();
 }
@@ -75,25 +76,43 @@ void Gateway::Messages::wake() {
 }
 
 void Gateway::Messages::set_lease(const std::string& lease) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   lease_ = lease;
-  if (!connected_) return;
-  for (const auto& [prefix, handler] : handlers_) {
-    enqueue(wire::PodBind{next_id_++, lease_, prefix});
+  binding_.clear();
+  bound_.clear();
+  if (connected_) {
+    for (const auto& [prefix, handler] : handlers_) bind(prefix);
   }
   wake();
+  bound_changed_.wait_for(lock, kBindWait, [this] {
+    return stopping_ || bound_.size() >= handlers_.size();
+  });
+}
+
+void Gateway::Messages::wait_bound(const std::string& prefix, Duration limit) {
+  std::unique_lock lock(mutex_);
+  bound_changed_.wait_for(lock, limit, [&] {
+    return stopping_ || handlers_.count(prefix) == 0 || bound_.count(prefix) != 0;
+  });
+}
+
+void Gateway::Messages::bind(const std::string& prefix) {
+  if (lease_.empty()) return;
+  binding_[next_id_] = prefix;
+  enqueue(wire::PodBind{next_id_++, lease_, prefix});
 }
 
 void Gateway::Messages::serve(const std::string& prefix, Handler handler) {
   std::lock_guard lock(mutex_);
   handlers_[prefix] = std::move(handler);
   wanted_ = true;
-  if (connected_ && !lease_.empty()) enqueue(wire::PodBind{next_id_++, lease_, prefix});
+  if (connected_) bind(prefix);
   wake();
 }
 
 void Gateway::Messages::stop_serving(const std::string& prefix) {
   std::lock_guard lock(mutex_);
+  bound_.erase(prefix);
   if (handlers_.erase(prefix) == 0 || !connected_) return;
   enqueue(wire::PodUnbind{next_id_++, prefix});
   wake();
@@ -181,9 +200,7 @@ bool Gateway::Messages::connect_now() {
   std::deque<Bytes> waiting;
   waiting.swap(outgoing_);  // calls that were made meanwhile go after hello and the bindings
   enqueue(wire::PodHello{options_.client.substr(0, 255)});
-  for (const auto& [prefix, handler] : handlers_) {
-    if (!lease_.empty()) enqueue(wire::PodBind{next_id_++, lease_, prefix});
-  }
+  for (const auto& [prefix, handler] : handlers_) bind(prefix);
   for (Bytes& frame : waiting) outgoing_.push_back(std::move(frame));
   return true;
 }
@@ -198,6 +215,8 @@ void Gateway::Messages::disconnect(const std::string& why) {
     outgoing_.clear();
     ended.swap(calls_);
     serving_.clear();
+    binding_.clear();
+    bound_.clear();
     wanted_ = !handlers_.empty();
   }
   next_try_ = Clock::now() + retry_;
@@ -307,7 +326,14 @@ void Gateway::Messages::on(wire::PodFailure& failure) {
   finish(failure.id, Error{errc_of(failure.code), std::move(text)});
 }
 
-void Gateway::Messages::on(wire::PodBound&) {}  // requests come or they do not: nothing to do
+void Gateway::Messages::on(wire::PodBound& answer) {
+  std::lock_guard lock(mutex_);
+  auto it = binding_.find(answer.id);
+  if (it == binding_.end()) return;
+  if (answer.code == 0) bound_.insert(it->second);
+  binding_.erase(it);
+  bound_changed_.notify_all();
+}
 
 void Gateway::Messages::on(wire::PodRequest& in) {
   Handler handler;
