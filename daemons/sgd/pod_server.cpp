@@ -15,6 +15,8 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
+#include <vector>
 
 #include "dmsc/runtime/log.hpp"
 #include "dmsc/v1/pod.grpc.pb.h"
@@ -88,14 +90,16 @@ struct PodServer::Core : std::enable_shared_from_this<PodServer::Core>,
   PodEvents& events;
   asio::posix::stream_descriptor listener;
   std::unique_ptr<grpc::Server> server;
-  bool stopped = false;
   StreamId next_stream = 1;
-  std::map<StreamId, LeaseStream*> streams;     // io thread
-  std::mutex mutex;                             // guards the next one: gRPC threads read it
+  std::map<StreamId, LeaseStream*> streams;     // io thread: those that have begun
+  std::mutex mutex;                             // guards what follows: gRPC's threads use it too
   std::map<std::string, PeerIdentity> by_peer;  // "fd:N"
+  std::set<LeaseStream*> live;                  // all not done; deleted on the io thread only
+  std::atomic<bool> stopped{false};             // changed under the mutex
 };
 
-// One stream. gRPC's threads only post; everything else happens on the io_context's thread.
+// One stream. What it hears is posted to the io_context's thread; writing and ending go on without it,
+// because PodServer::stop() waits there for all streams to end.
 class LeaseStream final : public grpc::ServerBidiReactor<v1::PodMessage, v1::GatewayMessage> {
  public:
   LeaseStream(std::shared_ptr<PodServer::Core> core, PeerIdentity peer)
@@ -103,27 +107,28 @@ class LeaseStream final : public grpc::ServerBidiReactor<v1::PodMessage, v1::Gat
     asio::post(core_->io, [this] {
       id_ = core_->next_stream++;
       core_->streams[id_] = this;
-      if (core_->stopped) return finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping"));
-      StartRead(&in_);
+      if (!core_->stopped) StartRead(&in_);
     });
   }
   void OnReadDone(bool ok) override {
     asio::post(core_->io, [this, ok] {
-      if (!ok || finished_) return finish(grpc::Status::OK);
+      if (!ok || core_->stopped) return finish(grpc::Status::OK);
       core_->handle(id_, peer_, in_);
-      if (!finished_) StartRead(&in_);
+      if (!ending()) StartRead(&in_);
     });
   }
   void OnWriteDone(bool ok) override {
-    asio::post(core_->io, [this, ok] {
-      writing_ = false;
-      if (!out_.empty()) out_.pop_front();
-      if (!ok) out_.clear();
-      write_next();
-      if (end_wanted_) finish(end_status_);
-    });
+    std::unique_lock lock(mutex_);
+    writing_ = false;
+    out_.pop_front();
+    if (!ok) out_.clear();
+    go_on(lock);
   }
   void OnDone() override {
+    {
+      std::lock_guard lock(core_->mutex);
+      core_->live.erase(this);
+    }
     asio::post(core_->io, [this] {
       auto core = core_;
       core->stream_done(id_);
@@ -131,47 +136,59 @@ class LeaseStream final : public grpc::ServerBidiReactor<v1::PodMessage, v1::Gat
     });
   }
   void send(v1::GatewayMessage message) {
-    if (finished_ || end_wanted_) return;
+    std::unique_lock lock(mutex_);
+    if (end_) return;
     // A pod that reads nothing cannot make the gateway keep its messages for ever.
     if (out_.size() >= kMaxQueued) {
-      return finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the pod does not read"));
+      end_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the pod does not read");
+    } else {
+      out_.push_back(std::move(message));
     }
-    out_.push_back(std::move(message));
-    write_next();
+    go_on(lock);
   }
+  // After the write that runs; what is queued behind it is dropped. The first status counts.
   void finish(grpc::Status status) {
-    if (finished_) return;
-    if (writing_) {  // after the write that runs
-      end_wanted_ = true;
-      end_status_ = std::move(status);
-      return;
-    }
-    finished_ = true;
-    Finish(std::move(status));
+    std::unique_lock lock(mutex_);
+    if (!end_) end_ = std::move(status);
+    go_on(lock);
   }
 
  private:
   static constexpr std::size_t kMaxQueued = 65536;
-  void write_next() {
-    if (writing_ || finished_ || out_.empty()) return;
+  bool ending() {
+    std::lock_guard lock(mutex_);
+    return end_.has_value();
+  }
+  // The next operation, if one can begin. gRPC is called without the lock: it may call back at once.
+  void go_on(std::unique_lock<std::mutex>& lock) {
+    if (writing_ || finished_) return;
+    if (end_) {
+      finished_ = true;
+      lock.unlock();
+      return Finish(*end_);
+    }
+    if (out_.empty()) return;
     writing_ = true;
-    StartWrite(&out_.front());
+    const v1::GatewayMessage* next = &out_.front();  // a deque's elements stay where they are
+    lock.unlock();
+    StartWrite(next);
   }
   std::shared_ptr<PodServer::Core> core_;
   PeerIdentity peer_;
   StreamId id_ = 0;
   v1::PodMessage in_;
+  std::mutex mutex_;  // guards what follows
   std::deque<v1::GatewayMessage> out_;
-  bool writing_ = false, finished_ = false, end_wanted_ = false;
-  grpc::Status end_status_;
+  bool writing_ = false, finished_ = false;
+  std::optional<grpc::Status> end_;
 };
 
 namespace {
 
 class Refusal final : public grpc::ServerBidiReactor<v1::PodMessage, v1::GatewayMessage> {
  public:
-  explicit Refusal(const std::string& why) {
-    Finish(grpc::Status(grpc::StatusCode::UNAUTHENTICATED, why));
+  explicit Refusal(grpc::StatusCode code, const std::string& why) {
+    Finish(grpc::Status(code, why));
   }
   void OnDone() override { delete this; }
 };
@@ -180,14 +197,15 @@ class Refusal final : public grpc::ServerBidiReactor<v1::PodMessage, v1::Gateway
 
 grpc::ServerBidiReactor<v1::PodMessage, v1::GatewayMessage>* PodServer::Core::Announce(
     grpc::CallbackServerContext* context) {
-  PeerIdentity peer;
-  {
-    std::lock_guard lock(mutex);
-    auto it = by_peer.find(context->peer());
-    if (it == by_peer.end()) return new Refusal("no identity for " + context->peer());
-    peer = it->second;
+  std::lock_guard lock(mutex);
+  if (stopped) return new Refusal(grpc::StatusCode::UNAVAILABLE, "the gateway stops");
+  auto it = by_peer.find(context->peer());
+  if (it == by_peer.end()) {
+    return new Refusal(grpc::StatusCode::UNAUTHENTICATED, "no identity for " + context->peer());
   }
-  return new LeaseStream(shared_from_this(), std::move(peer));
+  auto* stream = new LeaseStream(shared_from_this(), it->second);
+  live.insert(stream);
+  return stream;
 }
 
 void PodServer::Core::handle(StreamId stream, const PeerIdentity& peer,
@@ -269,11 +287,16 @@ dmsc::Status PodServer::start(const std::string& path) {
 }
 
 void PodServer::stop() {
-  if (core_->stopped) return;
-  core_->stopped = true;
+  std::vector<LeaseStream*> live;  // stay valid: they are deleted by tasks of this thread
+  {
+    std::lock_guard lock(core_->mutex);
+    if (core_->stopped) return;
+    core_->stopped = true;
+    live.assign(core_->live.begin(), core_->live.end());
+  }
   boost::system::error_code ignored;
   core_->listener.close(ignored);
-  for (auto& [id, stream] : core_->streams) {
+  for (LeaseStream* stream : live) {
     stream->finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the gateway stops"));
   }
   if (core_->server != nullptr) {
