@@ -253,14 +253,27 @@ void MessageHub::refuse_call(Connection& connection, std::uint64_t id, ErrorCode
 
 void MessageHub::on(Connection& connection, wire::PodCall& message) {
   ++counters_.calls;
+  start_call(connection, message, false);
+}
+
+void MessageHub::start_call(Connection& connection, wire::PodCall& message, bool second_look) {
   auto name = Name::parse(message.destination);
   if (!name) {
     return refuse_call(connection, message.id, ErrorCode::malformed, name.error().message);
   }
   CallRequest request;
   if (auto why = check_caller(connection, message, request)) {
-    ++counters_.not_allowed;
-    return refuse_call(connection, message.id, ErrorCode::not_allowed, *why);
+    if (second_look) {
+      ++counters_.not_allowed;
+      return refuse_call(connection, message.id, ErrorCode::not_allowed, *why);
+    }
+    // A grant the program has just heard of may still wait among the posted tasks: look after them.
+    home_.post([this, id = connection.id, again = std::move(message)]() mutable {
+      auto it = connections_.find(id);
+      if (it != connections_.end()) start_call(*it->second, again, true);
+      pump();
+    });
+    return;
   }
   note_use(message.destination, message.payload.size());
   request.owner = connection.id;

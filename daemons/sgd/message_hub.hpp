@@ -79,6 +79,7 @@ class MessageHub : private LocalServices {
   void on(Connection& connection, wire::PodCancel& message);
   void refuse_call(Connection& connection, std::uint64_t id, wire::ErrorCode code,
                    std::string text);
+  void start_call(Connection& connection, wire::PodCall& message, bool second_look);
   // Why this caller may not call, or nothing; fills the source of the call.
   std::optional<std::string> check_caller(const Connection& connection, const wire::PodCall& call,
                                           CallRequest& request) const;

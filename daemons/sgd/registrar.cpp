@@ -278,9 +278,9 @@ void Registrar::tell(const Announcements::Status& status) {
 }
 
 void Registrar::publish() {
+  make_view();  // first: the data paths know an instance before anybody is sent to it
   node_.set_grants(announcements_.grants());  // before the prefixes that need them
   node_.set_prefixes(announcements_.entries());
-  view_dirty_ = true;
 }
 
 void Registrar::make_view() {

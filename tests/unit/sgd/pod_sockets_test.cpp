@@ -284,7 +284,9 @@ TEST_CASE("Client library: after a restart of the gateway lease, announcements a
   pod.serve("A/1", [](const client::Request& r) -> Result<Bytes> { return r.payload; });
   pod.announce({.prefix = "A/1"});
   REQUIRE(pod.wait_granted("A/1", seconds(5)));
-  REQUIRE(pod.call("A/1", as_bytes("x")));
+  auto before = pod.call("A/1", as_bytes("x"));
+  INFO((before ? "" : before.error().message));
+  REQUIRE(before);
   gateway.reset();
   auto gone = pod.call("A/1", as_bytes("x"));
   REQUIRE_FALSE(gone);
