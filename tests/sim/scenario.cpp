@@ -68,7 +68,7 @@ void set_weather(World& w) {
   w.duplicate = share(w.options.duplicate, 0.05);
   w.reorder = share(w.options.reorder, 0.1);
   w.corrupt = share(w.options.corrupt, 0.01);
-  w.liveness = milliseconds(w.specs.size() <= 12 ? 50 : w.specs.size() <= 60 ? 100 : 200);
+  w.liveness = milliseconds(w.specs.size() <= 10 ? 50 : w.specs.size() <= 30 ? 100 : 250);
 }
 
 void flap(World& w, std::size_t link, Time from, int times) {
@@ -165,7 +165,7 @@ Time build_scenario(World& w) {
       std::chrono::duration<double, std::ratio<60>>(w.options.minutes));
   Time begin = w.now + std::min<Duration>(seconds(3), length / 8);
   Time stop = w.now + std::max<Duration>(length - seconds(15), length / 2);
-  double gap_ms = w.specs.size() > 100 ? 500 : 250;
+  double gap_ms = w.specs.size() > 100 ? 1000 : 250;
   for (Time t = begin; t < stop - seconds(3);) {
     one_fault(w, t, stop);
     t += w.rng.between(Duration(0), milliseconds(static_cast<int>(gap_ms * 6)));
