@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ TOPOLOGIES = Path(__file__).resolve().parent / "topologies"
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from dmsclab.lab import Lab  # noqa: E402
+from dmsclab.lab import BASE, Lab  # noqa: E402
 from dmsclab.programs import build_dir  # noqa: E402
 
 
@@ -43,6 +45,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keeps the logs of this run's labs as they are when a test fails: build/results/logs/TEST."""
+    outcome = yield
+    if outcome.get_result().failed:
+        for state in BASE.glob(f"t{os.getpid()}-*"):
+            kept = ROOT / "build" / "results" / "logs" / re.sub(r"[^\w.-]+", "_", item.name) / state.name
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(state / "log", kept)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -266,3 +266,17 @@ def test_the_shell_says_where_it_is(line):
                           capture_output=True, text=True, timeout=20, check=False)
     assert "to-a" in done.stdout and "to-c" in done.stdout
     assert f"[{line.plan.name} b]" in (line.plan.folder("b") / "bashrc").read_text()
+
+
+def test_a_lab_that_does_not_come_up_leaves_only_its_logs(request, tmp_path):
+    name = lab_name(request) + "-f"
+    said: list[str] = []
+    file = tmp_path / "lab.yaml"
+    file.write_text("name: f\nnodes: {a: {role: host}, b: {role: host}}\nlinks: [{between: [a, b], delay: 5 bananas}]\n")
+    with pytest.raises(LabError, match="linkem: exited"):
+        Lab.up(file, name=name, tell=said.append)
+    kept = Path(said[-1].split()[-1])
+    assert "bananas" in (kept / "linkem.log").read_text()
+    assert namespaces(name) == [] and name not in Lab.names()
+    Lab.down(name)
+    assert not kept.exists()

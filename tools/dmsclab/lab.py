@@ -29,6 +29,11 @@ BASE = Path(os.environ.get("DMSC_LAB_DIR", "/run/dmsc-lab"))
 SOCKET_PATH_ROOM = 60               # for "/NODE/run/message.sock" below the state folder
 
 
+def kept_logs(name: str) -> Path:
+    """Where the logs of a lab that did not come up are, until it is started or taken down again."""
+    return Path("/var/tmp") / f"dmsc-lab-{name}-failed"
+
+
 class Lab:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -60,8 +65,9 @@ class Lab:
             lab._wait_supervisor()
             lab._start_programs(only, tell)
         except BaseException:
-            lab._keep_logs()
+            logs = lab._copy_logs()
             cls.down(name, folder)
+            tell(f"it did not come up; its logs are kept in {logs.replace(kept_logs(name))}")
             raise
         return lab
 
@@ -82,6 +88,7 @@ class Lab:
         """Ends every program, removes every namespace and the state folder. Needs nothing but what the
         state folder records, so it also cleans up after a crash. False if there was no such lab."""
         folder = state or BASE / name
+        shutil.rmtree(kept_logs(name), ignore_errors=True)
         if not folder.exists():
             return False
         with open(folder / "down.lock", "w") as lock:
@@ -102,11 +109,12 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.down(self.plan.name, self.plan.state)
 
-    def _keep_logs(self) -> None:
-        """Of a start that failed: next to the state folder, which goes."""
-        kept = Path("/var/tmp") / f"dmsc-lab-{self.plan.name}-failed"
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(self.plan.state / "log", kept, dirs_exist_ok=True)
+    def _copy_logs(self) -> Path:
+        """Of a start that failed: out of the state folder, which goes."""
+        copy = kept_logs(self.plan.name).with_suffix(".new")
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.plan.state / "log", copy) if (self.plan.state / "log").exists() else copy.mkdir()
+        return copy
 
     def _wait_supervisor(self) -> None:
         def answers() -> bool:
