@@ -163,6 +163,16 @@ void Center::tick() {
   });
 }
 
+std::vector<NodeId> Center::probe(const Name& prefix) {
+  std::vector<NodeId> asked;
+  for (const auto& [node, state] : sessions_) {
+    const wire::NodeBody* body = view_.attributes(node);
+    if (body == nullptr || body->role != wire::NodeRole::gateway) continue;
+    if (server_.probe(node, prefix)) asked.push_back(node);
+  }
+  return asked;
+}
+
 Result<std::vector<PathCandidate>> Center::compute_path(const std::string& from,
                                                         const Name& prefix) {
   auto source = view_.node_by_name(from);

@@ -48,6 +48,10 @@ class Center : public SessionEvents {
   Result<std::vector<PathCandidate>> compute_path(const std::string& from,
                                                   const Name& prefix) override;
 
+  // Has every gateway with a session probe the instances of `prefix` now (draft 4.1, "on demand");
+  // returns the gateways asked. Their answers come with their next reports.
+  std::vector<NodeId> probe(const Name& prefix);
+
   // For show commands.
   const DomainView& view() const { return view_; }
   const Decider& decider() const { return decider_; }

@@ -365,6 +365,15 @@ bool SchedulingServer::subscribe(NodeId node, bool on) {
   return true;
 }
 
+bool SchedulingServer::probe(NodeId node, const Name& prefix) {
+  auto it = impl_->sessions.find(node);
+  if (it == impl_->sessions.end()) return false;
+  v1::CenterMessage message;
+  message.mutable_probe()->set_prefix(prefix.text());
+  it->second->write(std::move(message));
+  return true;
+}
+
 bool SchedulingServer::watch(NodeId node, const std::vector<Name>& prefixes) {
   auto it = impl_->sessions.find(node);
   if (it == impl_->sessions.end()) return false;

@@ -76,6 +76,7 @@ class SchedulingServer {
   bool send(const Outgoing& outgoing);
   bool subscribe(NodeId node, bool on);
   bool watch(NodeId node, const std::vector<Name>& prefixes);
+  bool probe(NodeId node, const Name& prefix);
 
   struct Impl;
 

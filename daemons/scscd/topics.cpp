@@ -168,6 +168,21 @@ Result<Json> paths(Center& center, const Arguments& arguments) {
   return rows;
 }
 
+Result<Json> probe(Center& center, const Arguments& arguments) {
+  if (arguments.size() != 1) return make_error(Errc::invalid, "usage: probe NAME");
+  auto prefix = Name::parse(arguments[0]);
+  if (!prefix) return prefix.error();
+  if (center.view().instances(*prefix).empty()) {
+    return make_error(Errc::not_found, "'", prefix->text(), "' has no instance in the domain");
+  }
+  Json rows = Json::array();
+  for (NodeId node : center.probe(*prefix)) {
+    rows.push_back({{"gateway", center.view().node_name(node)}, {"prefix", prefix->text()},
+                    {"probe", "asked"}});
+  }
+  return rows;
+}
+
 Json counters(const Center& center) {
   std::uint64_t reports = 0, events = 0, gaps = 0;
   for (const auto& [node, state] : center.sessions()) {
@@ -231,6 +246,7 @@ void register_topics(runtime::InspectServer& server, Center& center) {
   plain("thresholds", thresholds);
   plain("counters", counters);
   server.topic("history", [&center](const Arguments& a) { return history(center, a); });
+  server.topic("probe", [&center](const Arguments& a) { return probe(center, a); });
   server.topic("paths", [&center](const Arguments& a) { return paths(center, a); });
   server.topic("explain", [&center](const Arguments& a) { return explain(center, a); });
 }

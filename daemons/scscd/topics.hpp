@@ -5,8 +5,8 @@
 
 namespace dmsc::scscd {
 
-// Registers status details aside: nodes, topology, services, quality, links, policies, thresholds,
-// history, paths, counters, explain NAME. `center` must outlive the server.
+// Registers status details aside: nodes, services, quality, links, policies, thresholds, history, paths,
+// counters, probe NAME, explain NAME. `center` must outlive the server.
 void register_topics(runtime::InspectServer& server, Center& center);
 
 }  // namespace dmsc::scscd

@@ -67,6 +67,16 @@ def test_R29_instances_in_use_are_probed_through_the_data_plane(lab):
     assert len(lab.wait(lambda: rows if len(rows := measured()) == 2 else None, 10, "both instances of C")) == 2
 
 
+def test_R27_probing_is_also_on_demand(lab):
+    """A/1 is in nobody's use, so nobody measures it until the center asks."""
+    def rows() -> list[dict[str, Any]]:
+        return [q for q in lab.show("scsc-1", "quality") if q["prefix"] == "A/1" and q["delay_ms"] is not None]
+    assert not rows()
+    asked = lab.show("scsc-1", "probe", "A/1")
+    assert sorted(a["gateway"] for a in asked) == ["sg-1", "sg-2", "sg-3", "sg-4"]
+    lab.wait(lambda: {q["ingress"] for q in rows()} >= {"sg-2", "sg-3", "sg-4"}, 10, "the gateways' answers")
+
+
 @pytest.mark.limit(180)
 def test_R31_R33_R36_delay_moves_new_calls_to_the_better_instance_and_back(lab):
     share = answered_by(lab, "C", 40)

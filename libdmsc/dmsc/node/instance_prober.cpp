@@ -62,6 +62,9 @@ void InstanceProber::round() {
 }
 
 void InstanceProber::probe_now(const Name& prefix) {
+  Time until_soon = node_.now() - kInUse + kOnDemand;
+  Time& last = in_use_.try_emplace(prefix, until_soon).first->second;
+  last = std::max(last, until_soon);
   const routing::RibRoute* route = node_.rib().find(prefix);
   if (route == nullptr) return;
   for (const auto& choice : route->choices) probe({prefix, choice.instance});

@@ -31,6 +31,7 @@ struct UseCount {
 class InstanceProber : public std::enable_shared_from_this<InstanceProber> {
  public:
   static constexpr Duration kInUse = seconds(60);      // a name is in use this long after a call
+  static constexpr Duration kOnDemand = seconds(10);
   static constexpr std::size_t kMaxTargets = 2000;     // probed per interval; the rest waits its turn
 
   InstanceProber(Node& node, Duration interval);
@@ -41,7 +42,8 @@ class InstanceProber : public std::enable_shared_from_this<InstanceProber> {
   void used(const Name& prefix, std::uint64_t calls, std::uint64_t bytes);
   // Names the scheduling center wants measured although nobody here calls them.
   void watch(std::set<Name> prefixes) { watched_ = std::move(prefixes); }
-  // Probes all instances of one name now (draft 4.1: on demand).
+  // Probes all instances of one name now (draft 4.1: on demand), and keeps probing for ten seconds so
+  // that the answer is reported.
   void probe_now(const Name& prefix);
 
   std::vector<InstanceMeasure> measures() const;
