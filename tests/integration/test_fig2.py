@@ -27,9 +27,10 @@ def test_r1_r4_every_entity_of_figure_2_runs_and_is_adjacent(domain):
         assert processes[node]["state"] == "ready", f"{node}: {processes[node]}"
     for node in ROUTERS + GATEWAYS:
         wanted = {link.ends[1 - link.ends.index(node)] for link in domain.plan.topology.links if node in link.ends}
-        rows = domain.show(node, "neighbors")
-        assert {row["neighbour"] for row in rows if row["state"] == "up"} == wanted
-    assert lsdb.graph(domain, "sg-1").links() == {frozenset(link.ends) for link in domain.plan.topology.links}
+        domain.wait(lambda: {row["neighbour"] for row in domain.show(node, "neighbors") if row["state"] == "up"}
+                    == wanted, 10, f"the adjacencies of {node}")
+    links = {frozenset(link.ends) for link in domain.plan.topology.links}
+    domain.wait(lambda: lsdb.graph(domain, "sg-1").links() == links, 10, "every link in the LSDB of sg-1", every=0.2)
 
 
 def test_r19_r21_all_nodes_hold_the_same_lsdb(domain):
