@@ -52,7 +52,7 @@ int run(const Persona& persona, std::vector<std::string> arguments) {
   CLI::App app("Looks at and steers " + persona.daemon + ", the " + persona.entity + ".",
                persona.program);
   app.set_version_flag("--version", persona.program + " " + DMSC_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none: told below; an unknown word is then named by the parser
   app.fallthrough();
   app.footer(
       "Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the daemon does not answer,\n"
@@ -69,6 +69,11 @@ int run(const Persona& persona, std::vector<std::string> arguments) {
     app.parse(reversed);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kOk : kUsage;
+  }
+  if (app.get_subcommands().empty()) {
+    std::cerr << persona.program << ": say what to do, for example `" << persona.program
+              << " status`; --help lists the verbs\n";
+    return kUsage;
   }
   return context.exit_code;
 }

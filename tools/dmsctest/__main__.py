@@ -69,6 +69,8 @@ def main() -> int:
               f"{seconds:>7.0f} s  {outcome.error}".rstrip())
         for name in outcome.names:
             print(f"         FAILED {name}")
+        for name in outcome.flaky:
+            print(f"         FLAKY {name}: passed alone")
     print(f"{total.passed} passed, {total.failed} failed")
     return 1 if total.failed else 0
 

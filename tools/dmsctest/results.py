@@ -13,6 +13,7 @@ class Outcome:
     failed: int = 0
     skipped: int = 0
     names: list[str] = field(default_factory=list)  # of what failed
+    flaky: list[str] = field(default_factory=list)  # failed in the crowd, passed alone: told, not hidden
     error: str = ""
 
     @property
@@ -24,7 +25,18 @@ class Outcome:
         self.failed += other.failed
         self.skipped += other.skipped
         self.names += other.names
+        self.flaky += other.flaky
         self.error = self.error or other.error
+
+
+def failed_pytest_ids(path: Path) -> list[str]:
+    """What pytest would have to be given to run the failed tests of a JUnit file again."""
+    out = []
+    for case in ElementTree.parse(path).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            file = case.get("classname", "").replace(".", "/") + ".py"
+            out.append(f"{file}::{case.get('name', '')}")
+    return out
 
 
 def read(path: Path) -> Outcome:

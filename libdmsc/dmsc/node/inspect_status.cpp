@@ -65,6 +65,7 @@ Json links(const NodeImpl& node) {
   for (auto& s : const_cast<NodeImpl&>(node).data_plane().link_stats()) stats[s.link] = s;
   for (const LinkQuality& q : node.link_quality()) {
     const dataplane::LinkStats& s = stats[q.link];
+    bool known = q.capacity_bps != 0;
     rows.push_back(Json{{"link", q.name},
                         {"id", q.link.value},
                         {"neighbour", node.name_of(q.neighbour)},
@@ -73,9 +74,9 @@ Json links(const NodeImpl& node) {
                         {"jitter_ms", ms(q.jitter)},
                         {"loss_percent", q.loss * 100},
                         {"data_rtt_ms", ms(s.path.round_trip)},
-                        {"capacity_bps", q.capacity_bps},
+                        {"capacity_bps", known ? Json(q.capacity_bps) : Json()},
                         {"used_bps", q.used_bps},
-                        {"available_bps", q.available_bps},
+                        {"available_bps", known ? Json(q.available_bps) : Json()},
                         {"probes_sent", s.path.sent},
                         {"probes_answered", s.path.answered},
                         {"packets_in", s.counters.packets_in},
