@@ -3,6 +3,7 @@
 #include "dmsc/node/node_impl.hpp"
 #include "dmsc/runtime/clock.hpp"
 #include "dmsc/runtime/log.hpp"
+#include "dmsc/runtime/priority.hpp"
 
 namespace dmsc::node {
 namespace {
@@ -149,6 +150,7 @@ Time NodeImpl::now() const { return runtime::now(); }
 
 Status NodeImpl::start() {
   started_ = now();
+  runtime::prefer_this_thread();  // the workers, started below, inherit it
   auto watching = watcher_.start();
   if (!watching) return watching;
   plane_->set_keys(keys_);
