@@ -1,6 +1,8 @@
 #include "scscd/rollout.hpp"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
 
 #include "scscd/history.hpp"
 #include "scscd/labels.hpp"
@@ -86,8 +88,9 @@ TEST_CASE("labels: carry the epoch, are not reused for ten minutes") {
 }
 
 TEST_CASE("history: rows survive in order, the oldest go first, the epoch rises with every start") {
-  std::string file = "/tmp/dmsc-history-" + std::to_string(std::hash<std::string>{}("h")) + ".db";
-  for (const char* end : {"", "-wal", "-shm"}) std::remove((file + end).c_str());
+  char folder[] = "/tmp/dmsc-history-XXXXXX";
+  REQUIRE(mkdtemp(folder) != nullptr);
+  std::string file = std::string(folder) + "/history.db";
   {
     auto history = History::open(file, 3);
     REQUIRE(history.ok());
@@ -102,5 +105,5 @@ TEST_CASE("history: rows survive in order, the oldest go first, the epoch rises 
   auto again = History::open(file, 3);
   CHECK(*again->next_epoch() == 2);
   CHECK(again->last(1)->front().subject == "s4");
-  for (const char* end : {"", "-wal", "-shm"}) std::remove((file + end).c_str());
+  std::filesystem::remove_all(folder);
 }
