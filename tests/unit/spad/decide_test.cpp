@@ -42,6 +42,9 @@ TEST_CASE("R13 the SPA grants the owner at its gateway, for the rule's whole sub
   CHECK(wide.granted());
   CHECK(wide.rule.subtree.text() == "shop");
   CHECK(wide.rule.depth == 2);
+  // And nobody else: neither another pod at that gateway nor the owner at another one.
+  CHECK_FALSE(decide(view, ask(view, "sg-4", "pod:pod-3", "B/4")).granted());
+  CHECK_FALSE(decide(view, ask(view, "sg-1", "pod:pod-4", "B/4")).granted());
 }
 
 TEST_CASE("R14 every refusal has a stable code and a reason") {
