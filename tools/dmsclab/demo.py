@@ -39,6 +39,7 @@ def wait_for_names(lab: Lab) -> float:
         except LabError as error:
             raise LabError(f"{gateway.name} has no route to {', '.join(sorted(missing()))} after 30 s; "
                            f"tools/lab --name {lab.plan.name} ctl {gateway.name} explain {sorted(missing())[0]}") from error
+    lab.wait(lambda: lsdb.settled(lab), 30, "every node to route by the shortest paths", every=0.1)
     return time.monotonic() - started
 
 

@@ -26,6 +26,10 @@ class Graph:
         """The links both ends state."""
         return {frozenset((a, b)) for a, out in self._out.items() for b in out if a in self._out.get(b, {})}
 
+    def cost(self, path: list[str]) -> int:
+        """The metrics along a path of known links."""
+        return sum(self._out[a][b] for a, b in zip(path, path[1:]))
+
     def shortest_paths(self, source: str, target: str) -> list[list[str]]:
         """All paths of least metric, in order; none if the target cannot be reached."""
         distance: dict[str, int] = {source: 0}

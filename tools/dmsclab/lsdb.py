@@ -28,6 +28,22 @@ def graph(lab: Lab, node: str) -> Graph:
     return out
 
 
+def settled(lab: Lab) -> bool:
+    """Whether every node sees every link of the topology, and routes by the shortest paths over them."""
+    nodes = [node.name for node in lab.plan.topology.nodes.values() if node.role in ("sr", "sg")]
+    wanted = {frozenset(link.ends) for link in lab.plan.topology.links}
+    for node in nodes:
+        held = graph(lab, node)
+        if held.links() != wanted:
+            return False
+        distance = {row["node"]: row["distance"] for row in lab.show(node, "paths")}
+        for other in nodes:
+            paths = held.shortest_paths(node, other)
+            if not paths or distance.get(other) != held.cost(paths[0]):
+                return False
+    return True
+
+
 def prefixes(lab: Lab, node: str) -> dict[str, set[str]]:
     """Which origins announce each prefix, by the LSDB of `node`."""
     out: dict[str, set[str]] = {}

@@ -1,7 +1,10 @@
-// When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 2 s, HOLDDOWN 4
-// s, LEARN 200 ms; and one thing more: bad news (a link or node lost) never waits for LONG, because
+// When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 400 ms, HOLDDOWN
+// 4 s, LEARN 200 ms; and one thing more: bad news (a link or node lost) never waits for LONG, because
 // packets die until SPF has run. In LONG_WAIT it runs SPF LEARN after the last run, or at once if that
 // is over: five runs a second at most, however fast something flaps.
+//
+// LONG is no longer because good news known to some routers and not to others makes loops that last
+// as long: with 2 s, calls through a router that came back died for 2 s.
 //
 //   state        event: SPF after    HOLDDOWN since last event    LEARN since leaving quiet
 //   quiet        INITIAL             -> short_wait on the event
@@ -15,7 +18,7 @@
 namespace dmsc::routing {
 
 struct SpfDelayConfig {
-  Duration initial = milliseconds(0), shorter = milliseconds(20), longer = seconds(2);
+  Duration initial = milliseconds(0), shorter = milliseconds(20), longer = milliseconds(400);
   Duration holddown = seconds(4), learn = milliseconds(200);
 };
 
