@@ -35,7 +35,7 @@ void fuzz::seeds(SeedWriter& out) {
   call.payload = to_bytes(as_bytes("hello"));
   wire::PodReply reply;
   reply.id = 7;
-  reply.egress = NodeId{4};
+  reply.egress = {NodeId{4}, "sg-4"};
   reply.path = {{NodeId{1}, "sg-1"}, {NodeId{4}, ""}};
   reply.payload = Bytes(3000, 1);
   wire::PodFailure failure;
