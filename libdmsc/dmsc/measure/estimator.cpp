@@ -23,22 +23,6 @@ void DelayEstimator::add(Duration sample) {
   last_ = sample;
 }
 
-void LossWindow::add(bool lost) {
-  if (filled_ == kSize) {
-    count_ -= lost_[next_] ? 1 : 0;
-  } else {
-    ++filled_;
-  }
-  lost_[next_] = lost;
-  count_ += lost ? 1 : 0;
-  next_ = (next_ + 1) % kSize;
-}
-
-std::optional<std::uint32_t> LossWindow::ppm() const {
-  if (filled_ < kEnough) return std::nullopt;
-  return static_cast<std::uint32_t>(count_ * 1'000'000 / filled_);
-}
-
 void RateMeter::sample(Time now, std::uint64_t total_bytes) {
   if (!last_ || total_bytes < bytes_) {
     last_ = now;

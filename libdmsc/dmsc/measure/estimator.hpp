@@ -33,17 +33,31 @@ class DelayEstimator {
   std::uint64_t samples_ = 0;
 };
 
-// Share of the last 256 probes that got no answer. Fewer than `kEnough` outcomes are "unknown".
-class LossWindow {
+// Share of the last `Size` probes that got no answer. Fewer than `Enough` outcomes are "unknown": a
+// share of a handful says nothing.
+template <std::size_t Size, std::size_t Enough>
+class BasicLossWindow {
  public:
-  static constexpr std::size_t kSize = 256, kEnough = 8;
-  void add(bool lost);
-  std::optional<std::uint32_t> ppm() const;
+  void add(bool lost) {
+    if (filled_ == Size) {
+      count_ -= lost_[next_] ? 1 : 0;
+    } else {
+      ++filled_;
+    }
+    lost_[next_] = lost;
+    count_ += lost ? 1 : 0;
+    next_ = (next_ + 1) % Size;
+  }
+  std::optional<std::uint32_t> ppm() const {
+    if (filled_ < Enough) return std::nullopt;
+    return static_cast<std::uint32_t>(count_ * 1'000'000 / filled_);
+  }
 
  private:
-  std::bitset<kSize> lost_;
+  std::bitset<Size> lost_;
   std::size_t next_ = 0, filled_ = 0, count_ = 0;
 };
+using LossWindow = BasicLossWindow<256, 8>;  // of keepalives: many a second
 
 // Bits per second from a byte counter that only rises, smoothed over about a second.
 class RateMeter {

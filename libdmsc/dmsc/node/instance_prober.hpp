@@ -58,7 +58,9 @@ class InstanceProber : public std::enable_shared_from_this<InstanceProber> {
   };
   struct State {
     measure::DelayEstimator delay;
-    measure::LossWindow loss;
+    // About a minute of probes: a link failure of a second, which SPF has long repaired, must not look
+    // like a lossy path and bring a policy.
+    measure::BasicLossWindow<64, 32> loss;
     Time answered{};
     bool ever = false, available = true, waiting = false;
   };

@@ -45,6 +45,21 @@ TEST_CASE("measure: loss is a share of the last 256, unknown before 8") {
   CHECK(w.ppm() == 250'000);
 }
 
+TEST_CASE("measure: two lost probes of a minute are below 5 %, four are not, and a minute forgets them") {
+  BasicLossWindow<64, 32> w;
+  for (int i = 0; i < 30; ++i) w.add(false);
+  w.add(true);
+  CHECK_FALSE(w.ppm());
+  w.add(true);
+  for (int i = 0; i < 32; ++i) w.add(false);
+  CHECK(*w.ppm() < 50'000);
+  w.add(true);
+  w.add(true);
+  CHECK(*w.ppm() >= 50'000);
+  for (int i = 0; i < 64; ++i) w.add(false);
+  CHECK(w.ppm() == 0);
+}
+
 TEST_CASE("measure: a rate follows the byte counter") {
   RateMeter m;
   for (int i = 0; i <= 100; ++i) m.sample(at(i * 0.1), static_cast<std::uint64_t>(i) * 12'500);
