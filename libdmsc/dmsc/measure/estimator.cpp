@@ -4,9 +4,18 @@
 #include <cmath>
 
 namespace dmsc::measure {
+namespace {
+
+// The peer's stamps are bytes it chose: any two of them, so the difference must not overflow.
+std::int64_t apart(std::int64_t from, std::int64_t to) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(to) -
+                                   static_cast<std::uint64_t>(from));
+}
+
+}  // namespace
 
 Duration round_trip(const StampSample& s) {
-  std::int64_t whole = s.received - s.sent, held = s.peer_sent - s.peer_received;
+  std::int64_t whole = apart(s.sent, s.received), held = apart(s.peer_received, s.peer_sent);
   // A peer that claims to have held the probe longer than it was away lies or was restarted.
   if (held < 0 || held > whole) held = 0;
   return Duration(std::max<std::int64_t>(whole - held, 0));

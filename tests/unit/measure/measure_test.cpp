@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <limits>
 
 #include "dmsc/measure/estimator.hpp"
 #include "dmsc/measure/quality.hpp"
@@ -23,6 +24,14 @@ TEST_CASE("measure: the peer's holding time is no part of the round trip") {
   CHECK(round_trip({2000, 0, 0, 1000}) == Duration(0));
 }
 
+TEST_CASE("measure: stamps from the far ends of the clock do not overflow") {  // found by fuzzing
+  const std::int64_t first = std::numeric_limits<std::int64_t>::min(),
+                     last = std::numeric_limits<std::int64_t>::max();
+  CHECK(round_trip({1000, first, last, 2000}) == Duration(1000));
+  CHECK(round_trip({1000, last, first, 2000}) == Duration(999));  // one apart, around the end
+  CHECK(round_trip({first, 0, 0, last}) == Duration(0));
+}
+
 TEST_CASE("measure: delay and jitter converge on steady samples") {
   DelayEstimator e;
   CHECK_FALSE(e.known());
@@ -45,7 +54,8 @@ TEST_CASE("measure: loss is a share of the last 256, unknown before 8") {
   CHECK(w.ppm() == 250'000);
 }
 
-TEST_CASE("measure: two lost probes of a minute are below 5 %, four are not, and a minute forgets them") {
+TEST_CASE(
+    "measure: two lost probes of a minute are below 5 %, four are not, and a minute forgets them") {
   BasicLossWindow<64, 32> w;
   for (int i = 0; i < 30; ++i) w.add(false);
   w.add(true);
@@ -127,7 +137,8 @@ TEST_CASE("thresholds: flapping doubles the dwell, quiet restores it") {
   double t = 0;
   int changes = 0;
   for (int round = 0; round < 30; ++round) {
-    for (int i = 0; i < 16; ++i, t += 0.25) changes += m.add(at(t), round % 2 == 0 ? 90'000 : 1'000);
+    for (int i = 0; i < 16; ++i, t += 0.25)
+      changes += m.add(at(t), round % 2 == 0 ? 90'000 : 1'000);
   }
   CHECK(changes < 15);
   CHECK(m.dwell() > seconds(5));
