@@ -4,8 +4,13 @@
 
 namespace dmsc::node {
 RouteKeeper::RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding::Fib& fib,
-                         Hooks hooks)
-    : self_(self), trust_(trust), fib_(fib), hooks_(std::move(hooks)), rib_(self, *this) {}
+                         Hooks hooks, routing::SpfDelayConfig delays)
+    : self_(self),
+      trust_(trust),
+      fib_(fib),
+      hooks_(std::move(hooks)),
+      backoff_(delays),
+      rib_(self, *this) {}
 
 RouteKeeper::~RouteKeeper() = default;
 

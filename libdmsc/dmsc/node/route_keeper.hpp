@@ -32,7 +32,8 @@ class RouteKeeper final : public routing::RibSink {
     std::function<void(const Name&)> route;  // changed or gone, already in the FIB; must not call back
     std::function<void()> spf_done;
   };
-  RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding::Fib& fib, Hooks hooks);
+  RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding::Fib& fib, Hooks hooks,
+              routing::SpfDelayConfig delays = {});
   ~RouteKeeper() override;
 
   // A verified Node or Prefix LSA was installed or refreshed, or (removed) left the LSDB. Bodies that

@@ -3,8 +3,8 @@
 // packets die until SPF has run. In LONG_WAIT it runs SPF LEARN after the last run, or at once if that
 // is over: five runs a second at most, however fast something flaps.
 //
-// LONG is no longer because good news known to some routers and not to others can make loops that
-// last as long. Seen with 2 s: calls that timed out after 2 s when a router came back.
+// LONG is no longer because good news that some routers have computed with and others not can make loops
+// that last as long: tests/unit/node/micro_loop_test.cpp has one of nearly 2 s with a LONG of 2 s.
 //
 //   state        event: SPF after    HOLDDOWN since last event    LEARN since leaving quiet
 //   quiet        INITIAL             -> short_wait on the event
