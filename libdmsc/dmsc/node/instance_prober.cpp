@@ -45,7 +45,7 @@ void InstanceProber::round() {
     for (const auto& choice : route->choices) targets.push_back({name, choice.instance});
   }
   std::sort(targets.begin(), targets.end());
-  std::erase_if(states_, [&](const auto& e) {
+  std::erase_if(records_, [&](const auto& e) {
     return !std::binary_search(targets.begin(), targets.end(), e.first);
   });
   // With more targets than fit one round, go on where the last one ended.
@@ -71,10 +71,10 @@ void InstanceProber::probe_now(const Name& prefix) {
 }
 
 void InstanceProber::probe(const Key& key) {
-  State& state = states_[key];
+  measure::ProbeRecord& record = records_[key];
   std::vector<dataplane::Worker*> workers = node_.workers();
-  if (state.waiting || workers.empty()) return;
-  state.waiting = true;
+  if (record.waiting() || workers.empty()) return;
+  record.sent(way_to(key.instance.egress));
   dataplane::ProbeSpec spec;
   spec.destination = key.prefix.text();
   spec.egress = key.instance.egress;
@@ -90,37 +90,43 @@ void InstanceProber::probe(const Key& key) {
   });
 }
 
+// Changes with the distance or the next hops: what SPF knows of the way.
+std::uint64_t InstanceProber::way_to(NodeId egress) const {
+  const routing::Destination* destination = node_.rib().destination(egress);
+  if (destination == nullptr) return 0;
+  std::uint64_t way = destination->distance;
+  for (const routing::FirstHop& hop : destination->next_hops) {
+    way = way * 0x9e3779b97f4a7c15ULL + hop.link + 1;
+  }
+  return way;
+}
+
 void InstanceProber::take(const Key& key, const dataplane::ProbeResult& result) {
-  auto it = states_.find(key);
-  if (it == states_.end()) return;
-  State& state = it->second;
-  state.waiting = false;
+  auto it = records_.find(key);
+  if (it == records_.end()) return;
   using Outcome = dataplane::ProbeResult::Outcome;
-  state.loss.add(result.outcome != Outcome::answered);
   if (result.outcome == Outcome::answered) {
-    state.delay.add(result.round_trip / 2);
-    state.answered = node_.now();
-    state.ever = true;
-    state.available = result.health.health != dataplane::Health::failing;
+    it->second.answered(node_.now(), result.round_trip / 2,
+                        result.health.health != dataplane::Health::failing);
   } else if (result.outcome == Outcome::error && result.error == wire::ErrorCode::no_instance) {
-    state.available = false;
-    state.ever = true;
-    state.answered = node_.now();
+    it->second.refused(node_.now());
+  } else {
+    it->second.lost(way_to(key.instance.egress));
   }
 }
 
 std::vector<InstanceMeasure> InstanceProber::measures() const {
   std::vector<InstanceMeasure> out;
-  for (const auto& [key, state] : states_) {
+  for (const auto& [key, record] : records_) {
     InstanceMeasure m;
     m.prefix = key.prefix;
     m.instance = key.instance;
-    m.age = node_.now() - state.answered;
-    m.measured = state.ever && m.age < std::max(interval_ * 10, Duration(seconds(10)));
-    m.delay = state.delay.last();  // the center's window does the smoothing
-    m.jitter = state.delay.jitter();
-    m.loss_ppm = state.loss.ppm().value_or(0);
-    m.available = state.available;
+    m.age = node_.now() - record.heard().value_or(Time{});
+    m.measured = record.heard() && m.age < std::max(interval_ * 10, Duration(seconds(10)));
+    m.delay = record.delay().last();  // the center's window does the smoothing
+    m.jitter = record.delay().jitter();
+    m.loss_ppm = record.loss_ppm().value_or(0);
+    m.available = record.available();
     out.push_back(std::move(m));
   }
   return out;
