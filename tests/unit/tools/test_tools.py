@@ -1,5 +1,6 @@
 """The arithmetic of the test and benchmark commands."""
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,14 @@ def test_the_simulators_failed_seeds_are_counted_and_named(tmp_path):
 def test_a_simulator_that_dies_is_an_error(tmp_path):
     out = fake_simulator(tmp_path, "kill -SEGV $$\n")
     assert out.error and out.bad >= 1
+
+
+@pytest.mark.parametrize("complete, code, word", [("0", 0, "skipped"), ("1", 1, "failed")])
+def test_a_daemon_that_is_not_built_fails_the_test_command_and_is_skipped_by_hand(tmp_path, complete, code, word):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "linkem").touch()
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                           ROOT / "tests" / "integration" / "test_config.py"], capture_output=True, text=True,
+                          env={**os.environ, "DMSC_BUILD": str(tmp_path), "DMSC_TEST_COMPLETE": complete}, check=False)
+    assert done.returncode == code
+    assert word in done.stdout.splitlines()[-1] and "passed" not in done.stdout.splitlines()[-1]
