@@ -1,0 +1,61 @@
+"""The table of soaks: a new one is one row.
+
+A soak runs one program of the build, or several copies of it side by side. What it prints is shown as it
+comes; a line that is a JSON object with "case" and "value" is a figure:
+
+    {"case": "no loop in steady state", "value": 0, "unit": "loops", "at_most": 0, "merge": "sum"}
+
+"at_most" or "at_least" is the goal, and may be missing. "merge" says how the figures of several copies
+become one: "sum", "max" or "min". The exit status counts too: any other than 0 fails the soak.
+"""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Callable
+
+# The command lines to run side by side, for this many processors and a number of items (None: all).
+Commands = Callable[[int, int | None], list[list[str]]]
+
+
+@dataclass(frozen=True)
+class Soak:
+    name: str
+    what: str
+    target: str                     # what to build; the program is build/release/PROGRAM
+    commands: Commands
+    items: int                      # how many there are, of what `--count` changes
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def one(*argv: str) -> Commands:
+    """One program; `{n}` in its arguments is the number of items."""
+    def commands(_: int, count: int | None) -> list[list[str]]:
+        return [[word.replace("{n}", str(count)) for word in argv]]
+    return commands
+
+
+def seeds(*argv: str) -> Commands:
+    """A program with --seed FIRST --seeds COUNT, its seeds split over the processors."""
+    def commands(jobs: int, count: int | None) -> list[list[str]]:
+        total = count or 1
+        jobs = max(1, min(jobs, total))
+        starts = [1 + total * job // jobs for job in range(jobs + 1)]
+        return [[*argv, "--seed", str(first), "--seeds", str(last - first)]
+                for first, last in zip(starts, starts[1:])]
+    return commands
+
+
+SIM = "tests/sim"
+SOAKS = [
+    Soak("sim-seeds", "the oracle over random networks and faults, one virtual minute each",
+         "sim", seeds(SIM), 10_000),
+]
+
+
+def find(name: str) -> Soak | None:
+    return next((soak for soak in SOAKS if soak.name == name), None)
+
+
+def processors() -> int:
+    return os.cpu_count() or 1
