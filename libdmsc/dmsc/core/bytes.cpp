@@ -34,13 +34,6 @@ Bytes from_hex(std::string_view text) {
   return out;
 }
 
-std::uint64_t ByteReader::read(std::size_t n) {
-  ByteView b = bytes(n);
-  std::uint64_t v = 0;
-  for (std::uint8_t x : b) v = v << 8 | x;
-  return v;
-}
-
 U128 ByteReader::u128() {
   U128 v;
   v.hi = u64();

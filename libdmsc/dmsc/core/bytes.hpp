@@ -59,7 +59,16 @@ class ByteReader {
   ByteView rest() { return bytes(left()); }
 
  private:
-  std::uint64_t read(std::size_t n);
+  std::uint64_t read(std::size_t n) {
+    if (!ok_ || data_.size() - pos_ < n) {
+      ok_ = false;
+      return 0;
+    }
+    std::uint64_t v = 0;
+    for (std::size_t i = 0; i < n; ++i) v = v << 8 | data_[pos_ + i];
+    pos_ += n;
+    return v;
+  }
   ByteView data_;
   std::size_t pos_ = 0;
   bool ok_ = true;
@@ -68,6 +77,9 @@ class ByteReader {
 // Appends big-endian fields to a byte string it owns until take().
 class ByteWriter {
  public:
+  ByteWriter() = default;
+  // Room for `expected` bytes from the start.
+  explicit ByteWriter(std::size_t expected) { out_.reserve(expected); }
   ByteWriter& u8(std::uint64_t v) { return put(v, 1); }
   ByteWriter& u16(std::uint64_t v) { return put(v, 2); }
   ByteWriter& u32(std::uint64_t v) { return put(v, 4); }
@@ -92,10 +104,10 @@ class ByteWriter {
   Bytes take() { return std::move(out_); }
 
  private:
-  ByteWriter& put(std::uint64_t v, int n) {
-    for (int shift = 8 * (n - 1); shift >= 0; shift -= 8) {
-      out_.push_back(static_cast<std::uint8_t>(v >> shift));
-    }
+  ByteWriter& put(std::uint64_t v, std::size_t n) {
+    std::uint8_t field[8];
+    for (std::size_t i = 0; i < n; ++i) field[i] = static_cast<std::uint8_t>(v >> 8 * (n - 1 - i));
+    out_.insert(out_.end(), field, field + n);
     return *this;
   }
   Bytes out_;

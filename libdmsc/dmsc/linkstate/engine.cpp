@@ -29,6 +29,8 @@ void earlier(std::optional<Time>& due, std::optional<Time> candidate) {
 
 Engine::Impl::Impl(EngineConfig c, Time now)
     : config(std::move(c)),
+      primitives(config.primitives ? config.primitives : std::make_shared<Primitives>()),
+      recorder(config.record_to, config, now),
       random(config.random_seed, config.session.value),
       keys(config.keys, config.domain),
       last_now(now),
@@ -56,7 +58,9 @@ void Engine::Impl::transmit(Link& l, wire::PduType type, ByteView body) {
   if (key == nullptr || !l.interface_up) return;
   wire::PduHeader header{type,          keys.active_id(), config.self, l.config.id.value,
                          config.session, l.counter++};
-  Bytes datagram = wire::seal_pdu(header, body, *key);
+  Bytes datagram = wire::frame_pdu(header, body);
+  crypto::Hash32 tag = primitives->tag(*key, datagram);
+  datagram.insert(datagram.end(), tag.begin(), tag.end());
   ++counters.packets_out;
   counters.bytes_out += datagram.size();
   emit(Transmit{l.config.id, std::move(datagram)});
@@ -80,12 +84,15 @@ void Engine::Impl::receive(Time now, Link& l, ByteView datagram) {
     return charge(now, l.config.id, {}, "authentication failed",
                   id ? "key id " + std::to_string(*id) + " is unknown" : id.error().message);
   }
-  auto pdu = wire::open_pdu(datagram, *key);
+  if (!primitives->tag_good(*key, datagram)) {
+    recorder.bad_tag();
+    ++counters.auth_failures;
+    return charge(now, l.config.id, {}, "authentication failed", "control PDU: its HMAC is wrong");
+  }
+  auto pdu = wire::parse_pdu(datagram);
   if (!pdu) {
-    bool forged = pdu.error().code == Errc::unauthenticated;
-    ++(forged ? counters.auth_failures : counters.malformed);
-    return charge(now, l.config.id, {}, forged ? "authentication failed" : "malformed packet",
-                  pdu.error().message);
+    ++counters.malformed;
+    return charge(now, l.config.id, {}, "malformed packet", pdu.error().message);
   }
   if (pdu->header.sender == config.self) {
     return charge(now, l.config.id, config.self,
@@ -186,6 +193,7 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
 void Engine::receive(Time now, LinkId id, ByteView datagram) {
+  impl_->recorder.datagram(now, id, datagram);
   impl_->last_now = now;
   Link* l = impl_->link(id);
   if (impl_->stopped || l == nullptr || !l->interface_up) return;
@@ -193,11 +201,13 @@ void Engine::receive(Time now, LinkId id, ByteView datagram) {
 }
 
 void Engine::tick(Time now) {
+  impl_->recorder.plain(InputType::tick, now);
   impl_->last_now = now;
   if (!impl_->stopped) impl_->tick(now);
 }
 
 std::deque<Output> Engine::poll() {
+  impl_->recorder.poll();
   impl_->flush();
   return std::exchange(impl_->outputs, {});
 }
@@ -205,16 +215,19 @@ std::deque<Output> Engine::poll() {
 std::optional<Time> Engine::next_deadline() const { return impl_->next_deadline(); }
 
 void Engine::verdict(Time now, std::uint64_t ticket, bool valid) {
+  impl_->recorder.number(InputType::verdict, now, ticket, valid ? 1 : 0);
   impl_->last_now = now;
   if (!impl_->stopped) impl_->verdict(now, ticket, valid);
 }
 
 void Engine::retry_waiting(Time now) {
+  impl_->recorder.plain(InputType::retry_waiting, now);
   impl_->last_now = now;
   if (!impl_->stopped) impl_->retry(now, std::nullopt);
 }
 
 void Engine::recheck(Time now, NodeId origin) {
+  impl_->recorder.number(InputType::recheck, now, origin.value);
   impl_->last_now = now;
   std::uint64_t lo = static_cast<std::uint64_t>(origin.value) << 24, hi = lo | 0xffffff;
   const auto& entries = impl_->lsdb.entries();
@@ -226,12 +239,14 @@ void Engine::recheck(Time now, NodeId origin) {
 }
 
 void Engine::set_keys(Time now, crypto::KeyChain keys) {
+  impl_->recorder.keys(now, keys);
   impl_->last_now = now;
   impl_->keys = ControlKeys(keys, impl_->config.domain);
   impl_->config.keys = std::move(keys);
 }
 
 void Engine::set_certificate(Time now, Bytes certificate) {
+  impl_->recorder.bytes(InputType::set_certificate, now, certificate);
   impl_->last_now = now;
   impl_->config.certificate = std::move(certificate);
   impl_->want(now, {impl_->config.self, wire::LsaType::identity, 0},
@@ -239,21 +254,29 @@ void Engine::set_certificate(Time now, Bytes certificate) {
 }
 
 void Engine::inject(Time now, const wire::LsaPtr& lsa) {
+  impl_->recorder.bytes(InputType::inject, now, lsa->raw);
   impl_->last_now = now;
   if (!impl_->stopped) impl_->receive_lsa(now, nullptr, lsa, lsa->lifetime);
 }
 
 void Engine::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries) {
+  impl_->recorder.prefixes(now, entries);
   impl_->last_now = now;
   impl_->set_prefixes(now, std::move(entries));
 }
 
 void Engine::set_grants(Time now, std::vector<Bytes> signed_grants) {
+  impl_->recorder.grants(now, signed_grants);
   impl_->last_now = now;
   impl_->set_grants(now, std::move(signed_grants));
 }
 
+void Engine::mark_record(Time now) {
+  impl_->recorder.mark(now, impl_->lsdb.digest(), impl_->lsdb.size());
+}
+
 void Engine::shutdown(Time now) {
+  impl_->recorder.plain(InputType::shutdown, now);
   impl_->last_now = now;
   for (auto& [id, l] : impl_->links) {
     impl_->say_goodbye(l, "shutting down");

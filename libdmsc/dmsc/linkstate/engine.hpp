@@ -15,6 +15,7 @@
 //   lsdb         verified LSAs, digest, expiry          origination  own LSAs, damping, refresh
 //   node_lsa     adjacencies into LSAs                  prefix_lsa   prefixes and grants into LSAs
 //   impl         the state they share                   engine       inputs, outputs, deadlines
+//   input_log    the record of all inputs               replay       runs a record again
 #pragma once
 #include <deque>
 #include <memory>
@@ -26,6 +27,9 @@
 #include "dmsc/wire/lsa.hpp"
 
 namespace dmsc::linkstate {
+
+class Primitives;  // primitives.hpp
+class InputSink;   // input_log.hpp
 
 struct Liveness {
   Duration interval = milliseconds(50);
@@ -63,6 +67,8 @@ struct EngineConfig {
   Bytes certificate;                    // DER, flooded as the identity LSA
   crypto::KeyChain keys;                // empty = refuse everything: authentication is always on
   std::uint32_t lsa_lifetime = 3600;    // seconds
+  std::shared_ptr<Primitives> primitives;  // null = the real ones
+  InputSink* record_to = nullptr;       // takes a record of every input; outlives the engine
 };
 
 // ---- outputs --------------------------------------------------------------------------------
@@ -188,6 +194,8 @@ class Engine {
   // Tells neighbours good-bye and purges nothing: they drop the adjacency at once. Inputs after it
   // are ignored.
   void shutdown(Time now);
+  // Writes the digest into the record, if there is one: what a replay must have reached here.
+  void mark_record(Time now);
 
   std::deque<Output> poll();                              // everything produced since the last call
   std::optional<Time> next_deadline() const;

@@ -26,7 +26,7 @@ Status Engine::Impl::handle_update(Time now, Link& l, ByteView body) {
   auto entries = wire::decode_update(body);
   if (!entries) return entries.error();
   for (const wire::UpdateEntry& entry : *entries) {
-    auto lsa = wire::decode_lsa(entry.raw);
+    auto lsa = primitives->decode_lsa(entry.raw);
     if (!lsa) return with_context("update", lsa.error());
     receive_lsa(now, &l, *lsa, std::min(entry.remaining, (*lsa)->lifetime));
     if (!l.up()) return Ok{};
@@ -82,7 +82,7 @@ void Engine::Impl::receive_own(Time now, Link* from, const wire::LsaPtr& lsa,
   std::uint64_t key = wire::key_number(lsa->key);
   const Lsdb::Entry* entry = lsdb.find(key);
   if (from != nullptr) acknowledge(now, *from, *lsa);
-  if (!crypto::verify(config.signer.public_key(), lsa->signed_bytes(), lsa->signature())) {
+  if (!crypto::verify(primitives->public_key(config.signer), lsa->signed_bytes(), lsa->signature())) {
     ++counters.verify_failed;
     if (from != nullptr) {
       charge(now, from->config.id, from->peer.node, "LSA in our name, not signed by us",

@@ -8,8 +8,10 @@
 #include "dmsc/linkstate/engine.hpp"
 #include "dmsc/linkstate/flood_queue.hpp"
 #include "dmsc/linkstate/fragments.hpp"
+#include "dmsc/linkstate/input_log.hpp"
 #include "dmsc/linkstate/lsdb.hpp"
 #include "dmsc/linkstate/path_mtu.hpp"
+#include "dmsc/linkstate/primitives.hpp"
 #include "dmsc/linkstate/random.hpp"
 #include "dmsc/linkstate/throttle.hpp"
 #include "dmsc/linkstate/waiting.hpp"
@@ -126,6 +128,7 @@ struct Engine::Impl {
   void receive(Time now, Link& link, ByteView datagram);
   void dispatch(Time now, Link& link, const wire::PduHeader& header, ByteView body);
   void tick(Time now);
+  void remove_link(Time now, LinkId id);
   std::optional<Time> link_deadline(const Link& link) const;
   std::optional<Time> next_deadline() const;
 
@@ -189,6 +192,8 @@ struct Engine::Impl {
   void outbid(Time now, const wire::Lsa& met);
   void tick_origination(Time now);
   void schedule(std::uint64_t key, const Own& own);
+  Result<wire::LsaPtr> sign_lsa(const wire::LsaKey& key, std::uint32_t lifetime, bool purge,
+                                ByteView body);
 
   // node_lsa.cpp
   void update_node_lsa(Time now, bool bad_news);
@@ -203,6 +208,8 @@ struct Engine::Impl {
   void rebuild_prefix_fragment(Time now, std::uint16_t fragment, bool bad_news);
 
   EngineConfig config;
+  std::shared_ptr<Primitives> primitives;
+  InputRecorder recorder;
   Random random;
   ControlKeys keys;
   std::map<LinkId, Link> links;

@@ -6,7 +6,8 @@
 namespace dmsc::linkstate {
 
 void Engine::add_link(Time now, LinkConfig config) {
-  remove_link(now, config.id);
+  impl_->recorder.link(InputType::add_link, now, config);
+  impl_->remove_link(now, config.id);
   LinkId id = config.id;
   Link& l = impl_->links.emplace(id, Link(std::move(config))).first->second;
   l.nonce = impl_->random.next();
@@ -17,15 +18,21 @@ void Engine::add_link(Time now, LinkConfig config) {
 }
 
 void Engine::remove_link(Time now, LinkId id) {
-  impl_->last_now = now;
-  Link* l = impl_->link(id);
+  impl_->recorder.of_link(InputType::remove_link, now, id);
+  impl_->remove_link(now, id);
+}
+
+void Engine::Impl::remove_link(Time now, LinkId id) {
+  last_now = now;
+  Link* l = link(id);
   if (l == nullptr) return;
-  impl_->say_goodbye(*l, "link removed");
-  impl_->drop(now, *l, "link removed");
-  impl_->links.erase(id);
+  say_goodbye(*l, "link removed");
+  drop(now, *l, "link removed");
+  links.erase(id);
 }
 
 void Engine::change_link(Time now, LinkConfig config) {
+  impl_->recorder.link(InputType::change_link, now, config);
   impl_->last_now = now;
   Link* l = impl_->link(config.id);
   if (l == nullptr) return add_link(now, std::move(config));
@@ -45,6 +52,7 @@ void Engine::change_link(Time now, LinkConfig config) {
 }
 
 void Engine::interface_state(Time now, LinkId id, bool up) {
+  impl_->recorder.of_link(InputType::interface_state, now, id, up ? 1 : 0);
   impl_->last_now = now;
   Link* l = impl_->link(id);
   if (l == nullptr || l->interface_up == up) return;
@@ -57,12 +65,14 @@ void Engine::interface_state(Time now, LinkId id, bool up) {
 }
 
 void Engine::link_hint(Time now, LinkId id) {
+  impl_->recorder.of_link(InputType::link_hint, now, id);
   impl_->last_now = now;
   Link* l = impl_->link(id);
   if (l != nullptr && l->up()) impl_->start_polls(now, *l);
 }
 
 void Engine::set_overload(Time now, bool overload) {
+  impl_->recorder.number(InputType::set_overload, now, overload ? 1 : 0);
   impl_->last_now = now;
   if (impl_->overload == overload) return;
   impl_->overload = overload;
@@ -70,6 +80,7 @@ void Engine::set_overload(Time now, bool overload) {
 }
 
 void Engine::set_link_quality(Time now, LinkId id, std::uint64_t available_bps, bool usable) {
+  impl_->recorder.of_link(InputType::set_link_quality, now, id, available_bps, usable ? 1 : 0);
   impl_->last_now = now;
   Link* l = impl_->link(id);
   if (l == nullptr) return;
@@ -82,6 +93,7 @@ void Engine::set_link_quality(Time now, LinkId id, std::uint64_t available_bps, 
 }
 
 void Engine::set_metric_bias(Time now, LinkId id, std::uint32_t bias) {
+  impl_->recorder.of_link(InputType::set_metric_bias, now, id, bias);
   impl_->last_now = now;
   Link* l = impl_->link(id);
   if (l == nullptr || l->bias == bias) return;

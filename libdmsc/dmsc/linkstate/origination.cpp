@@ -40,12 +40,21 @@ void Engine::Impl::want(Time now, const wire::LsaKey& lsa_key, Bytes body, bool 
   schedule(key, o);
 }
 
+// With the next version; the record keeps the signature, so that a replay needs no key.
+Result<wire::LsaPtr> Engine::Impl::sign_lsa(const wire::LsaKey& key, std::uint32_t lifetime, bool purge,
+                                            ByteView body) {
+  return wire::make_lsa(key, {epoch, ++sequence}, lifetime, purge, body, [this](ByteView message) {
+    crypto::Signature signature = primitives->sign(config.signer, message);
+    recorder.signature(signature);
+    return signature;
+  });
+}
+
 void Engine::Impl::originate(Time now, std::uint64_t key, Own& o) {
   o.throttle.charge(now);
   Duration life = seconds(config.lsa_lifetime);
   o.refresh_due = now + random.between(life * 45 / 100, life * 55 / 100);
-  auto lsa = wire::make_lsa(wire::key_of(key), {epoch, ++sequence}, config.lsa_lifetime, false,
-                            o.body, config.signer);
+  auto lsa = sign_lsa(wire::key_of(key), config.lsa_lifetime, false, o.body);
   if (!lsa) {
     charge(now, LinkId{0}, config.self, "own LSA cannot be made", lsa.error().message);
     return schedule(key, o);
@@ -75,8 +84,7 @@ void Engine::Impl::purge(Time now, std::uint64_t key) {
   const Lsdb::Entry* entry = lsdb.find(key);
   std::uint32_t lifetime = config.lsa_lifetime;
   if (entry != nullptr) lifetime = std::max(lifetime, entry->lsa->lifetime);
-  auto lsa = wire::make_lsa(wire::key_of(key), {epoch, ++sequence}, lifetime, true, {},
-                            config.signer);
+  auto lsa = sign_lsa(wire::key_of(key), lifetime, true, {});
   if (!lsa) return;
   ++counters.purged;
   install(now, *lsa, lifetime, {});
@@ -96,8 +104,7 @@ void Engine::Impl::outbid(Time now, const wire::Lsa& met) {
     if (it->second.next) it->second.body = *std::exchange(it->second.next, std::nullopt);
     return originate(now, key, it->second);
   }
-  auto lsa = wire::make_lsa(met.key, {epoch, ++sequence}, std::max(config.lsa_lifetime, met.lifetime),
-                            true, {}, config.signer);
+  auto lsa = sign_lsa(met.key, std::max(config.lsa_lifetime, met.lifetime), true, {});
   if (!lsa) return;
   ++counters.purged;
   install(now, *lsa, (*lsa)->lifetime, {});

@@ -100,7 +100,7 @@ Result<LsaPtr> decode_lsa(ByteView raw) {
 }
 
 Result<LsaPtr> make_lsa(const LsaKey& key, LsaVersion version, std::uint32_t lifetime, bool purge,
-                        ByteView body, const crypto::SigningKey& signer) {
+                        ByteView body, const Signer& signer) {
   if (body.size() > kMaxLsaBodyBytes) {
     return make_error(Errc::limit, "LSA body of ", std::to_string(body.size()), " bytes, at most ",
                       std::to_string(kMaxLsaBodyBytes));
@@ -109,8 +109,14 @@ Result<LsaPtr> make_lsa(const LsaKey& key, LsaVersion version, std::uint32_t lif
   w.u8(0).u8(static_cast<std::uint8_t>(key.type)).u16(key.fragment).u32(key.origin.value);
   w.u64(version.epoch).u64(version.sequence).u32(lifetime);
   w.u16(purge ? kLsaFlagPurge : 0).bytes16(body);
-  w.bytes(signer.sign(w.view()));
+  w.bytes(signer(w.view()));
   return decode_lsa(w.view());
+}
+
+Result<LsaPtr> make_lsa(const LsaKey& key, LsaVersion version, std::uint32_t lifetime, bool purge,
+                        ByteView body, const crypto::SigningKey& signer) {
+  return make_lsa(key, version, lifetime, purge, body,
+                  [&signer](ByteView message) { return signer.sign(message); });
 }
 
 }  // namespace dmsc::wire

@@ -22,6 +22,7 @@
 //
 // Unknown TLVs and unknown LSA types are kept and flooded as they came (DESIGN section 4).
 #pragma once
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -86,6 +87,10 @@ Result<std::size_t> lsa_length(ByteView data);
 // Encodes and signs. `body` is at most kMaxLsaBodyBytes (a Result error otherwise).
 Result<LsaPtr> make_lsa(const LsaKey& key, LsaVersion version, std::uint32_t lifetime, bool purge,
                         ByteView body, const crypto::SigningKey& signer);
+// The same with a signature that comes from elsewhere.
+using Signer = std::function<crypto::Signature(ByteView message)>;
+Result<LsaPtr> make_lsa(const LsaKey& key, LsaVersion version, std::uint32_t lifetime, bool purge,
+                        ByteView body, const Signer& signer);
 
 // ---- bodies ---------------------------------------------------------------------------------
 

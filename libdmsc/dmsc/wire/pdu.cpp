@@ -28,13 +28,23 @@ Result<std::uint16_t> pdu_key_id(ByteView datagram) {
   return static_cast<std::uint16_t>(datagram[4] << 8 | datagram[5]);
 }
 
+bool pdu_tag_good(ByteView datagram, const crypto::Key32& key) {
+  if (datagram.size() < kPduOverhead) return false;
+  ByteView covered = datagram.first(datagram.size() - kPduTrailerBytes);
+  return crypto::equal(crypto::hmac_sha256(key, covered), datagram.last(kPduTrailerBytes));
+}
+
 Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key) {
   if (auto id = pdu_key_id(datagram); !id) return id.error();
-  ByteView covered = datagram.first(datagram.size() - kPduTrailerBytes);
-  if (!crypto::equal(crypto::hmac_sha256(key, covered), datagram.last(kPduTrailerBytes))) {
+  if (!pdu_tag_good(datagram, key)) {
     return make_error(Errc::unauthenticated, "control PDU: its HMAC is wrong");
   }
-  ByteReader r(covered);
+  return parse_pdu(datagram);
+}
+
+Result<OpenedPdu> parse_pdu(ByteView datagram) {
+  if (auto id = pdu_key_id(datagram); !id) return id.error();
+  ByteReader r(datagram.first(datagram.size() - kPduTrailerBytes));
   std::uint8_t version = r.u8(), type = r.u8();
   std::uint16_t length = r.u16();
   OpenedPdu pdu;
@@ -59,13 +69,19 @@ Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key) {
   return pdu;
 }
 
-Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::Key32& key) {
-  ByteWriter w;
+Bytes frame_pdu(const PduHeader& header, ByteView body) {
+  ByteWriter w(body.size() + kPduOverhead);
   w.u8(kControlVersion).u8(static_cast<std::uint8_t>(header.type)).u16(body.size() + kPduOverhead);
   w.u16(header.key_id).u16(0).u32(header.sender.value).u32(header.link);
   w.u64(header.session.value).u64(header.counter).bytes(body);
-  w.bytes(crypto::hmac_sha256(key, w.view()));
   return w.take();
+}
+
+Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::Key32& key) {
+  Bytes datagram = frame_pdu(header, body);
+  crypto::Hash32 tag = crypto::hmac_sha256(key, datagram);
+  datagram.insert(datagram.end(), tag.begin(), tag.end());
+  return datagram;
 }
 
 namespace {

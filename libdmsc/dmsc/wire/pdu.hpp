@@ -69,6 +69,11 @@ Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key);
 // Header, body, HMAC. `body` is at most 65,535 - kPduOverhead bytes.
 Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::Key32& key);
 
+// The parts of the two above, for who makes or checks the HMAC elsewhere.
+bool pdu_tag_good(ByteView datagram, const crypto::Key32& key);  // false also if it is too short
+Result<OpenedPdu> parse_pdu(ByteView datagram);                  // the HMAC is taken as checked
+Bytes frame_pdu(const PduHeader& header, ByteView body);         // without the HMAC, with room for it
+
 // ---- hello --------------------------------------------------------------------------------------
 
 enum class HelloState : std::uint8_t { down = 0, init = 1, two_way = 2, up = 3 };

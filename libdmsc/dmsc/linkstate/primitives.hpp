@@ -1,0 +1,26 @@
+// The costly and the secret operations of the engine, which a driver may do in its place: the simulator
+// stubs link tags and shares decoded LSAs among its nodes, a replay takes tags and signatures from the
+// record. The default does everything for real.
+#pragma once
+#include "dmsc/wire/pdu.hpp"
+
+namespace dmsc::linkstate {
+
+class Primitives {
+ public:
+  virtual ~Primitives() = default;
+  // The link tag over `covered`, and whether the tag at the end of `datagram` is right.
+  virtual crypto::Hash32 tag(const crypto::Key32& key, ByteView covered) {
+    return crypto::hmac_sha256(key, covered);
+  }
+  virtual bool tag_good(const crypto::Key32& key, ByteView datagram) {
+    return wire::pdu_tag_good(datagram, key);
+  }
+  virtual crypto::Signature sign(const crypto::SigningKey& key, ByteView message) {
+    return key.sign(message);
+  }
+  virtual crypto::PublicKey public_key(const crypto::SigningKey& key) { return key.public_key(); }
+  virtual Result<wire::LsaPtr> decode_lsa(ByteView raw) { return wire::decode_lsa(raw); }
+};
+
+}  // namespace dmsc::linkstate
