@@ -241,16 +241,19 @@ Result<std::string> Gateway::reload(Config config) {
   return taken;
 }
 
-Result<std::string> Gateway::drain(const std::string& reason) {
-  registrar_->set_draining(true, reason);
-  auto done = router_->drain(reason);
-  if (!done) return done;
-  return std::string("drained: its instances take new flows only if no other is left; until undrain");
+// A gateway is no transit: what it serves is what has to move.
+void Gateway::drain(const runtime::DrainOrder& order, runtime::AdminHandlers::Done done) {
+  if (!order.link.empty()) return router_->drain(order, std::move(done));
+  registrar_->set_draining(true, order.reason);
+  router_->drain(order, [done = std::move(done)](Result<std::string> drained) {
+    if (!drained) return done(drained.error());
+    done(std::string("drained: its instances take new flows only if no other is left; until undrain"));
+  });
 }
 
-Result<std::string> Gateway::undrain() {
-  registrar_->set_draining(false, "");
-  return router_->undrain();
+void Gateway::undrain(const std::string& link, runtime::AdminHandlers::Done done) {
+  if (link.empty()) registrar_->set_draining(false, "");
+  router_->undrain(link, std::move(done));
 }
 
 // With the worker still running: the edge and the hub let go of their descriptors.

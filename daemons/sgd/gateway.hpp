@@ -28,8 +28,8 @@ class Gateway final : public runtime::Service<Config> {
 
   Result<std::string> reload(Config config) override;
   void stop(runtime::StopReason reason, std::function<void()> done) override;
-  Result<std::string> drain(const std::string& reason) override;
-  Result<std::string> undrain() override;
+  void drain(const runtime::DrainOrder& order, runtime::AdminHandlers::Done done) override;
+  void undrain(const std::string& link, runtime::AdminHandlers::Done done) override;
 
  private:
   Gateway(runtime::Daemon& daemon, Config config, std::unique_ptr<node::Router> router);

@@ -12,8 +12,12 @@ class RouterService final : public runtime::Service<Config> {
   void stop(runtime::StopReason reason, std::function<void()> done) override {
     router_->stop(reason, std::move(done));
   }
-  Result<std::string> drain(const std::string& reason) override { return router_->drain(reason); }
-  Result<std::string> undrain() override { return router_->undrain(); }
+  void drain(const runtime::DrainOrder& order, runtime::AdminHandlers::Done done) override {
+    router_->drain(order, std::move(done));
+  }
+  void undrain(const std::string& link, runtime::AdminHandlers::Done done) override {
+    router_->undrain(link, std::move(done));
+  }
 
  private:
   std::unique_ptr<node::Router> router_;

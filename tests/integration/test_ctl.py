@@ -92,6 +92,9 @@ def test_drain_undrain_and_a_refusal(daemon: Daemon) -> None:
     assert daemon.ctl("drain", "upgrade").stdout == "drained: upgrade\n"
     assert json.loads(daemon.ctl("status", "-o", "json").stdout)["value"]["drained"] is True
     assert daemon.ctl("undrain").stdout == "serving again\n"
+    assert daemon.ctl("drain", "--soft", "--link", "to-sr-1", "fiber").stdout == "softly drained link to-sr-1: fiber\n"
+    assert daemon.ctl("drain", "--off", "--link", "to-sr-1").stdout == "link to-sr-1 serving again\n"
+    assert daemon.ctl("drain", "--soft", "--hard").returncode == USAGE
     refused = daemon.ctl("drain", "never")
     assert (refused.returncode, refused.stderr) == (REFUSED, "srctl: it must not be drained\n")
 

@@ -24,21 +24,39 @@ void run(Context& context, const std::function<Result<std::string>(AdminClient&)
   }
 }
 
+struct DrainOptions {
+  std::string reason, link;
+  bool soft = false, off = false;
+};
+
+void add_drain(CLI::App& app, Context& context) {
+  auto options = std::make_shared<DrainOptions>();
+  CLI::App* drain =
+      app.add_subcommand("drain", "Move traffic away, until undrain; survives restarts");
+  drain->add_option("REASON", options->reason, "kept and shown in status");
+  drain->add_option("--link", options->link, "only this link, by its name");
+  auto* soft = drain->add_flag("--soft", options->soft, "only traffic that has another way moves");
+  auto* hard = drain->add_flag("--hard", "out of use once traffic has moved (the default)");
+  auto* off = drain->add_flag("--off", options->off, "like undrain");
+  soft->excludes(hard)->excludes(off);
+  hard->excludes(off);
+  drain->callback([&context, options] {
+    run(context, [&](AdminClient& admin) {
+      return options->off ? admin.undrain(options->link)
+                          : admin.drain(options->link, options->soft, options->reason);
+    });
+  });
+  CLI::App* undrain = app.add_subcommand("undrain", "Take traffic again");
+  undrain->add_option("--link", options->link, "only this link");
+  undrain->callback([&context, options] {
+    run(context, [&](AdminClient& admin) { return admin.undrain(options->link); });
+  });
+}
+
 }  // namespace
 
 void add_admin(CLI::App& app, Context& context) {
-  auto reason = std::make_shared<std::string>();
-  CLI::App* drain =
-      app.add_subcommand("drain", "Move traffic away, until undrain; survives restarts");
-  drain->add_option("REASON", *reason, "kept and shown in status");
-  drain->callback([&context, reason] {
-    run(context, [&](AdminClient& admin) { return admin.drain(*reason); });
-  });
-
-  app.add_subcommand("undrain", "Take traffic again")->callback([&context] {
-    run(context, [](AdminClient& admin) { return admin.undrain(); });
-  });
-
+  add_drain(app, context);
   app.add_subcommand("reload", "Read the configuration again, and tell what changed")
       ->callback([&context] { run(context, [](AdminClient& admin) { return admin.reload(); }); });
 

@@ -106,13 +106,18 @@ Status InspectClient::watch(const std::string& topic, const std::vector<std::str
   return Ok{};
 }
 
-Result<std::string> AdminClient::drain(const std::string& reason) {
+Result<std::string> AdminClient::drain(const std::string& link, bool soft,
+                                       const std::string& reason) {
   v1::DrainRequest request;
+  request.set_link(link);
+  request.set_level(soft ? v1::DrainRequest::SOFT : v1::DrainRequest::HARD);
   request.set_reason(reason);
   return call_admin(channel_, &v1::Admin::Stub::Drain, request);
 }
-Result<std::string> AdminClient::undrain() {
-  return call_admin(channel_, &v1::Admin::Stub::Undrain, v1::UndrainRequest());
+Result<std::string> AdminClient::undrain(const std::string& link) {
+  v1::UndrainRequest request;
+  request.set_link(link);
+  return call_admin(channel_, &v1::Admin::Stub::Undrain, request);
 }
 Result<std::string> AdminClient::set_log_level(const std::string& level) {
   v1::LogLevel request;

@@ -34,8 +34,9 @@ class InspectClient {
 class AdminClient {
  public:
   explicit AdminClient(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
-  Result<std::string> drain(const std::string& reason);
-  Result<std::string> undrain();
+  // `link` empty: the whole node. `soft`: only traffic with another way moves.
+  Result<std::string> drain(const std::string& link, bool soft, const std::string& reason);
+  Result<std::string> undrain(const std::string& link);
   Result<std::string> set_log_level(const std::string& level);
   Result<std::string> reload();
 

@@ -12,7 +12,7 @@ const std::map<std::string, Layout>& layouts() {
   static const std::map<std::string, Layout> all{
       {"neighbors",
        {{"link", "neighbour", "id", "state", "data_path", "up_ms", "rtt_ms", "jitter_ms",
-         "loss_percent", "metric", "synchronised", "unacknowledged", "queued", "flaps",
+         "loss_percent", "metric", "drain", "synchronised", "unacknowledged", "queued", "flaps",
          "last_down"},
         {"session", "worker_ports", "mtu", "address"},
         {"link"},

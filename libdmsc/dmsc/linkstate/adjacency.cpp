@@ -6,6 +6,8 @@
 //     ▲                    │                      │                      │
 //     └──── hello timeout ─┴──────────────────────┴── hold time, goodbye ┘
 //                                     interface down, neighbour restarted or lost us
+#include <utility>
+
 #include "dmsc/linkstate/impl.hpp"
 
 namespace dmsc::linkstate {
@@ -31,7 +33,8 @@ void Engine::Impl::send_hello(Time now, Link& l) {
     h.echo_nonce = l.peer.nonce;
   }
   h.state = wire_state(l.state);
-  h.flags = synchronised ? 0 : wire::kHelloStarting;
+  h.flags = static_cast<std::uint8_t>((synchronised ? 0 : wire::kHelloStarting) |
+                                      (l.drain == DrainLevel::none ? 0 : wire::kHelloDraining));
   h.multiplier = static_cast<std::uint8_t>(l.config.liveness.multiplier);
   h.interval_us = whole_us(l.config.liveness.interval);
   h.window = kReceiveWindow;
@@ -120,6 +123,8 @@ void Engine::Impl::adopt(Time now, Link& l, const wire::PduHeader& header,
   if (moved) {
     emit(AdjacencyUp{l.config.id, l.peer.node, l.peer.name, l.peer.session, l.peer.data});
   }
+  bool draining = (hello.flags & wire::kHelloDraining) != 0;
+  if (std::exchange(l.peer.draining, draining) != draining && l.up()) update_node_lsa(now, draining);
   l.flood.set_peer_window(hello.window);
   if (l.state == AdjacencyState::down) l.state = AdjacencyState::init;
   negotiate(l, hello);

@@ -17,6 +17,15 @@ const char* to_string(AdjacencyState state) {
   return "?";
 }
 
+const char* to_string(DrainLevel level) {
+  switch (level) {
+    case DrainLevel::none: return "none";
+    case DrainLevel::soft: return "soft";
+    case DrainLevel::hard: return "hard";
+  }
+  return "?";
+}
+
 namespace {
 // Adjacencies of 48 bytes; fragment 0 also carries the attributes with a name of up to 255 bytes.
 constexpr std::size_t kNodeFragment = 816;

@@ -53,6 +53,12 @@ struct LinkConfig {
   DataEndpoint data;
 };
 
+// How far a node or a link is taken out of use, without losing a packet (docs/protocol.md, "Drain").
+//   soft  its metric is the largest: who has another way takes it, who has none stays
+//   hard  out of transit (a node), or out of the graph (a link)
+enum class DrainLevel : std::uint8_t { none, soft, hard };
+const char* to_string(DrainLevel level);
+
 struct EngineConfig {
   NodeId self;
   std::string name;
@@ -134,6 +140,8 @@ struct NeighbourView {
   std::uint64_t flaps = 0;
   std::string last_down_reason;
   DataEndpoint data;
+  DrainLevel drain = DrainLevel::none;  // of this link, here
+  bool neighbour_drains = false;  // the neighbour has said that it drains the link
   std::uint16_t path_mtu = 0;     // largest datagram measured to pass towards the neighbour, bytes
 };
 
@@ -179,7 +187,11 @@ class Engine {
   void set_certificate(Time now, Bytes certificate);
   // A hint that the neighbour may be gone (an ICMP error): starts three rapid polls.
   void link_hint(Time now, LinkId link);
-  void set_overload(Time now, bool overload);             // drain
+  void set_overload(Time now, bool overload);             // no transit, whatever set_drain() says
+  // Operator's drains. Go by way of `soft` and wait until traffic has moved, or `hard` breaks before it
+  // makes. A link's drain is told to the neighbour, which raises its metric too.
+  void set_drain(Time now, DrainLevel level);
+  void set_link_drain(Time now, LinkId link, DrainLevel level);
   // Measured data-path quality of a link; `usable` false takes it out of the Node LSA.
   void set_link_quality(Time now, LinkId link, std::uint64_t available_bps, bool usable);
   // The SCSC's bias on a link's metric, added to it; 0 withdraws it.

@@ -37,7 +37,8 @@ inline constexpr Duration kAloneGiveUp = milliseconds(500);   // the same if no 
 inline constexpr Duration kQualityPeriod = seconds(1), kQualityDamping = seconds(30);
 inline constexpr Duration kMisbehaviourGap = seconds(10);
 inline constexpr unsigned kPolls = 3;
-inline constexpr std::uint32_t kMaxMetric = (1U << 24) - 1;
+inline constexpr std::uint32_t kMaxMetric = (1U << 24) - 1;      // of a drained link alone
+inline constexpr std::uint32_t kMaxUsedMetric = kMaxMetric - 1;  // of any other
 
 // What is known of the node at the other end. Meaningful while `state` is not down.
 struct Peer {
@@ -47,6 +48,7 @@ struct Peer {
   std::uint64_t nonce = 0;
   std::string name;
   DataEndpoint data;
+  bool draining = false;            // it drains this link
 };
 
 // What the Node LSA says of a link; kept apart from what is measured, so that noise floods nothing.
@@ -54,6 +56,7 @@ struct PublishedQuality {
   std::uint32_t metric = 0, delay_us = 0, jitter_us = 0, loss_ppm = 0;
   std::uint64_t bandwidth_bps = 0;
   Time since;
+  bool settled = false;             // once put right after the guesses of the first moment
 };
 
 struct Link {
@@ -79,6 +82,7 @@ struct Link {
   std::uint32_t keepalive_sequence = 0, heard_sequence = 0;
   std::uint64_t echo_sent = 0, echo_received = 0;
   measure::DelayEstimator delay;
+  measure::RecentMinimum least_delay;  // what a metric from delay is made of
   measure::LossWindow loss;
   unsigned polls_left = 0;
   Duration poll_gap{};
@@ -100,6 +104,7 @@ struct Link {
   std::uint32_t bias = 0;
   std::uint64_t available_bps = 0;
   bool usable = true;
+  DrainLevel drain = DrainLevel::none;
   PublishedQuality published;
   Throttle up_throttle{3, seconds(1)};  // a flapping link's return is damped
   std::optional<Time> publish_after;
@@ -227,6 +232,7 @@ struct Engine::Impl {
   std::map<std::uint64_t, Time> own_due_of;
 
   bool overload = false;
+  DrainLevel drained = DrainLevel::none;
   bool synchronised = false;
   Time synchronise_by;
   Time quality_due;

@@ -1,5 +1,6 @@
 // Local changes of links: configuration, interface, quality, bias.
 #include <algorithm>
+#include <utility>
 
 #include "dmsc/linkstate/impl.hpp"
 
@@ -77,6 +78,21 @@ void Engine::set_overload(Time now, bool overload) {
   if (impl_->overload == overload) return;
   impl_->overload = overload;
   impl_->update_node_lsa(now, overload);
+}
+
+void Engine::set_drain(Time now, DrainLevel level) {
+  impl_->last_now = now;
+  DrainLevel was = std::exchange(impl_->drained, level);
+  if (was != level) impl_->update_node_lsa(now, level > was);
+}
+
+void Engine::set_link_drain(Time now, LinkId id, DrainLevel level) {
+  impl_->last_now = now;
+  Link* l = impl_->link(id);
+  if (l == nullptr || l->drain == level) return;
+  DrainLevel was = std::exchange(l->drain, level);
+  l->hello_due = now;  // the neighbour hears it at once
+  if (l->up()) impl_->update_node_lsa(now, level > was);
 }
 
 void Engine::set_link_quality(Time now, LinkId id, std::uint64_t available_bps, bool usable) {

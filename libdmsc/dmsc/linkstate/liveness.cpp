@@ -24,6 +24,7 @@ void Engine::Impl::start_liveness(Time now, Link& l) {
   l.keepalive_sequence = l.heard_sequence = 0;
   l.echo_sent = l.echo_received = 0;
   l.delay = {};
+  l.least_delay = {};
   l.loss = {};
   l.poll_due.reset();
 }
@@ -48,10 +49,12 @@ Status Engine::Impl::handle_keepalive(Time now, Link& l, ByteView body) {
     l.echo_received = clock_of(now);
   }
   if (k->echo_sent != 0 && k->echo_sent <= clock_of(now)) {
-    l.delay.add(measure::round_trip({static_cast<std::int64_t>(k->echo_sent),
-                                     static_cast<std::int64_t>(k->echo_received),
-                                     static_cast<std::int64_t>(k->sent),
-                                     static_cast<std::int64_t>(clock_of(now))}));
+    Duration round_trip = measure::round_trip({static_cast<std::int64_t>(k->echo_sent),
+                                               static_cast<std::int64_t>(k->echo_received),
+                                               static_cast<std::int64_t>(k->sent),
+                                               static_cast<std::int64_t>(clock_of(now))});
+    l.delay.add(round_trip);
+    l.least_delay.add(round_trip);
   }
   if ((k->flags & wire::kKeepalivePoll) != 0) send_keepalive(now, l, wire::kKeepaliveFinal);
   return Ok{};

@@ -8,7 +8,7 @@ namespace dmsc::linkstate {
 namespace {
 
 constexpr std::uint32_t kUnmeasuredMetric = 1000;  // 10 ms: until the first round trip is known
-constexpr std::uint32_t kMetricGrain = 5;          // smallest change of a measured metric told
+constexpr std::uint32_t kMetricGrain = 10;         // smallest change of a measured metric told: 100 us
 
 std::uint32_t whole_us(Duration d) {
   auto us = std::chrono::duration_cast<microseconds>(d).count();
@@ -27,10 +27,19 @@ std::string link_key(LinkId id) {
   return std::string(as_text(w.view()));
 }
 
+// From the least delay of the last seconds: what the path costs, not what its queues hold just now. A
+// metric that follows queues sends the traffic to and fro (RFC 8570 has a minimum delay for that).
 std::uint32_t measured_metric(const Link& l) {
-  if (!l.delay.known()) return kUnmeasuredMetric;
-  std::uint32_t tens = whole_us(l.delay.mean() / 2) / 10;
-  return std::clamp<std::uint32_t>(tens, 1, kMaxMetric);
+  auto least = l.least_delay.value();
+  if (!least && l.delay.known()) least = l.delay.mean();  // keepalives seconds apart
+  if (!least) return kUnmeasuredMetric;
+  return std::clamp<std::uint32_t>(whole_us(*least / 2) / 10, 1, kMaxUsedMetric);
+}
+
+// Hysteresis: told when more than a quarter away, and more than the grain.
+bool worth_telling(std::uint32_t published, std::uint32_t measured) {
+  std::uint32_t gap = published > measured ? published - measured : measured - published;
+  return gap > std::max(published / 4, kMetricGrain);
 }
 
 }  // namespace
@@ -44,20 +53,21 @@ bool Engine::Impl::publish_quality(Time now, Link& l, bool force) {
   fresh.bandwidth_bps = l.available_bps;
   fresh.since = now;
   PublishedQuality& old = l.published;
-  fresh.metric = std::clamp<std::uint32_t>(l.config.metric, 1, kMaxMetric);
+  bool first = old.delay_us == 0 && fresh.delay_us != 0;
+  fresh.metric = std::clamp<std::uint32_t>(l.config.metric, 1, kMaxUsedMetric);
   if (l.config.metric == 0) {
     fresh.metric = measured_metric(l);
-    std::uint32_t gap = fresh.metric > old.metric ? fresh.metric - old.metric
-                                                  : old.metric - fresh.metric;
-    bool first = old.delay_us == 0 && fresh.delay_us != 0;
-    if (!force && !first && gap <= std::max(old.metric / 8, kMetricGrain)) fresh.metric = old.metric;
+    if (!force && !first && !worth_telling(old.metric, fresh.metric)) fresh.metric = old.metric;
   }
-  bool first = old.delay_us == 0 && fresh.delay_us != 0;
+  // Jitter is itself noisy: a change far below the delay says nothing.
+  std::uint64_t jitter_grain = std::max<std::uint64_t>(1000, old.settled ? old.delay_us / 4 : 0);
   bool moved = differs(old.delay_us, fresh.delay_us, 100) ||
-               differs(old.jitter_us, fresh.jitter_us, 1000) ||
+               differs(old.jitter_us, fresh.jitter_us, jitter_grain) ||
                differs(old.loss_ppm, fresh.loss_ppm, 20000) ||
                differs(old.bandwidth_bps, fresh.bandwidth_bps, 1000000);
   bool due = now >= old.since + kQualityDamping;
+  fresh.settled = old.settled || due;
+  if (due && !moved) old.settled = true;
   if (!force && !first && fresh.metric == old.metric && !(moved && due)) return false;
   old = fresh;
   return true;
@@ -68,6 +78,7 @@ void Engine::Impl::tick_quality(Time now) {
   bool changed = false, worse = false;
   for (auto& [id, l] : links) {
     if (!l.up()) continue;
+    l.least_delay.turn();
     std::uint32_t before = l.published.metric;
     if (!publish_quality(now, l, false)) continue;
     changed = true;
@@ -82,13 +93,16 @@ wire::Adjacency Engine::Impl::adjacency_of(const Link& l) const {
   a.link = l.config.id.value;
   a.neighbour_link = l.peer.link;
   std::uint64_t metric = std::uint64_t{l.published.metric} + l.bias;
-  a.metric = static_cast<std::uint32_t>(std::min<std::uint64_t>(metric, kMaxMetric));
+  a.metric = static_cast<std::uint32_t>(std::min<std::uint64_t>(metric, kMaxUsedMetric));
+  bool drains = drained != DrainLevel::none || l.drain != DrainLevel::none || l.peer.draining;
+  if (drains) a.metric = kMaxMetric;
   a.delay_us = l.published.delay_us;
   a.jitter_us = l.published.jitter_us;
   a.loss_ppm = l.published.loss_ppm;
   a.bandwidth_bps = l.published.bandwidth_bps;
   a.capacity_bps = l.config.capacity_bps;
-  a.flags = static_cast<std::uint8_t>((l.usable ? wire::kAdjacencyUsable : 0) |
+  bool usable = l.usable && l.drain != DrainLevel::hard;
+  a.flags = static_cast<std::uint8_t>((usable ? wire::kAdjacencyUsable : 0) |
                                       (synchronised ? 0 : wire::kAdjacencyStarting));
   return a;
 }
@@ -106,7 +120,7 @@ void Engine::Impl::originate_node(Time now) {
   wire::NodeBody& first = bodies[0];
   first.name = config.name;
   first.role = config.role;
-  first.overload = overload || !synchronised;
+  first.overload = overload || drained == DrainLevel::hard || !synchronised;
   first.no_transit = config.no_transit;
   std::set<std::string> present;
   for (auto& [id, l] : links) {

@@ -21,6 +21,8 @@ std::vector<NeighbourView> Engine::neighbours(Time now) const {
       v.metric = impl_->adjacency_of(l).metric;
       v.path_mtu = l.path_mtu.mtu();
     }
+    v.drain = l.drain;
+    v.neighbour_drains = l.peer.draining;
     v.synchronised = l.synchronised;
     v.unacknowledged = l.flood.in_flight();
     v.queued = l.flood.queued();

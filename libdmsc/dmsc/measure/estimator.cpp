@@ -32,6 +32,24 @@ void DelayEstimator::add(Duration sample) {
   last_ = sample;
 }
 
+void RecentMinimum::add(Duration sample) {
+  auto& least = least_[current_];
+  if (!least || sample < *least) least = sample;
+}
+
+void RecentMinimum::turn() {
+  current_ = (current_ + 1) % kTurns;
+  least_[current_].reset();
+}
+
+std::optional<Duration> RecentMinimum::value() const {
+  std::optional<Duration> out;
+  for (const auto& least : least_) {
+    if (least && (!out || *least < *out)) out = least;
+  }
+  return out;
+}
+
 void RateMeter::sample(Time now, std::uint64_t total_bytes) {
   if (!last_ || total_bytes < bytes_) {
     last_ = now;

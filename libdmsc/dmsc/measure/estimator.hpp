@@ -33,6 +33,20 @@ class DelayEstimator {
   std::uint64_t samples_ = 0;
 };
 
+// The least sample of the last few turns; the owner says when one is over. Noise of queues and of busy
+// hosts only ever adds to a delay, so the least one is what the path itself costs, and it is steady.
+class RecentMinimum {
+ public:
+  static constexpr std::size_t kTurns = 3;
+  void add(Duration sample);
+  void turn();
+  std::optional<Duration> value() const;  // nullopt: no sample within these turns
+
+ private:
+  std::optional<Duration> least_[kTurns];
+  std::size_t current_ = 0;
+};
+
 // Share of the last `Size` probes that got no answer. Fewer than `Enough` outcomes are "unknown": a
 // share of a handful says nothing.
 template <std::size_t Size, std::size_t Enough>

@@ -3,6 +3,12 @@
 
 namespace dmsc::node {
 
+Json NodeImpl::links_drained() const {
+  Json out = Json::array();
+  for (const auto& [name, drain] : drains_.links) out.push_back(name);
+  return out;
+}
+
 Json NodeImpl::status() const {
   std::size_t up = 0;
   for (const auto& [id, link] : links_) up += link.adjacent ? 1 : 0;
@@ -12,7 +18,9 @@ Json NodeImpl::status() const {
               {"role", identity_.role == wire::NodeRole::gateway ? "gateway" : "router"},
               {"waiting_for", waiting_for()},
               {"synchronised", engine_.synchronised()},
-              {"drained", drain_reason_.value_or("")},
+              {"drain", drain_word(LinkId{0})},
+              {"drained", drains_.node ? drains_.node->reason : ""},
+              {"links_drained", links_drained()},
               {"neighbors_up", up},
               {"neighbors_configured", links_.size()},
               {"lsas", engine_.lsa_count()},
@@ -30,6 +38,16 @@ Json NodeImpl::status() const {
 
 namespace dmsc::node::inspect {
 
+// Who drains what at this link; blank while nothing is.
+std::string drain_of(const NodeImpl& node, const linkstate::NeighbourView& view) {
+  std::string word = node.drain_word(view.link), out = word == "none" ? "" : word;
+  auto add = [&out](const char* text) { out += (out.empty() ? "" : ", ") + std::string(text); };
+  if (view.neighbour_drains) add("by neighbor");
+  const wire::NodeBody* peer = node.topology().attributes(view.neighbour);
+  if (peer != nullptr && peer->overload) add("no transit");
+  return out;
+}
+
 Json neighbors(const NodeImpl& node, linkstate::Engine& engine) {
   Json rows = Json::array();
   for (const linkstate::NeighbourView& view : engine.neighbours(node.now())) {
@@ -46,6 +64,7 @@ Json neighbors(const NodeImpl& node, linkstate::Engine& engine) {
                         {"jitter_ms", ms(view.jitter)},
                         {"loss_percent", view.loss * 100},
                         {"metric", view.metric},
+                        {"drain", drain_of(node, view)},
                         {"synchronised", view.synchronised},
                         {"unacknowledged", view.unacknowledged},
                         {"queued", view.queued},

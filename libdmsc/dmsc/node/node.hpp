@@ -18,6 +18,7 @@
 
 #include "dmsc/dataplane/data_plane.hpp"
 #include "dmsc/linkstate/engine.hpp"
+#include "dmsc/node/drain_state.hpp"
 #include "dmsc/node/settings.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/topology.hpp"
@@ -74,6 +75,14 @@ struct AuthenticationAnswer {
   std::string spa;           // who answered
 };
 
+// An operator's order (docs/operations.md, "Drain").
+struct DrainOrder {
+  linkstate::DrainLevel level = linkstate::DrainLevel::hard;  // none = back into service
+  std::string link;        // by name; empty = the whole node
+  std::string reason;
+  bool persistent = true;  // kept over restarts
+};
+
 // A topic of the inspect service: arguments in, `rows` (array) or `value` (object) out.
 using Json = runtime::Json;
 using TopicReply = std::function<void(Result<Json>)>;
@@ -100,13 +109,16 @@ class Node {
   virtual std::string waiting_for() const = 0;
   // Takes new settings by difference: links added, removed, changed; SPAs. An error changes nothing.
   virtual Status reload(NodeSettings settings) = 0;
-  // Out of transit (overload) until undrained; kept across restarts when `persistent`.
-  virtual void drain(const std::string& reason, bool persistent) = 0;
-  virtual void undrain() = 0;
-  virtual bool draining() const = 0;
+  // Takes the node or a link out of use, or (level none) back into it, make before break: hard goes by
+  // way of soft, until traffic has moved or five seconds have passed. `stored` runs once: when the order
+  // is on disk and outlives any crash, or at once if it is not persistent. Errors: not_found (no such
+  // link), internal (could not be stored; it is in force all the same).
+  virtual void drain(const DrainOrder& order, std::function<void(Status)> stored) = 0;
+  virtual const DrainState& drains() const = 0;
+  virtual bool draining() const = 0;  // the node, at any level
   // A renewed certificate of the same key: flooded, and used for calls to the SPAs from now on.
   virtual void renew(NodeIdentity identity, SpaChannelFactory spa_channels) = 0;
-  // With `drain_first`: overload and a short wait for the others' SPF. Then good-bye to the neighbours,
+  // With `drain_first`: a soft drain, not stored, and a short wait for the others' SPF. Then good-bye to the neighbours,
   // workers stopped, `done`. At most two seconds. The sinks are no longer called after `done`.
   virtual void stop(bool drain_first, std::function<void()> done) = 0;
 

@@ -1,5 +1,6 @@
 // The one implementation of Node, by concern:
-//   node_life.cpp     create, start, ready, reload, drain, stop
+//   node_life.cpp     create, start, ready, reload, stop
+//   node_drain.cpp    drains of node and links
 //   node_links.cpp    links, their addresses, interfaces
 //   node_engine.cpp   driving the engine: inputs, outputs, timers, verification
 //   node_trust.cpp    what LSAs and SPAs teach; keys; domain time; grants that end
@@ -53,9 +54,9 @@ class NodeImpl final : public Node {
   void when_ready(std::function<void()> ready) override;
   std::string waiting_for() const override;
   Status reload(NodeSettings settings) override;
-  void drain(const std::string& reason, bool persistent) override;
-  void undrain() override;
-  bool draining() const override { return drain_reason_.has_value(); }
+  void drain(const DrainOrder& order, std::function<void(Status)> stored) override;
+  const DrainState& drains() const override { return drains_; }
+  bool draining() const override { return drains_.node.has_value(); }
   void renew(NodeIdentity identity, SpaChannelFactory spa_channels) override;
   void stop(bool drain_first, std::function<void()> done) override;
 
@@ -106,7 +107,9 @@ class NodeImpl final : public Node {
   const ControlSockets& control() const { return control_; }
   Time started() const { return started_; }
   bool ready() const { return ready_; }
-  std::optional<std::string> drain_reason() const { return drain_reason_; }
+  // "none", "soft", "hard", or "moving": on its way from soft to hard. Link 0 is the node.
+  std::string drain_word(LinkId link) const;
+  Json links_drained() const;
   std::size_t unjudged() const { return verify_queue_.size(); }
 
  private:
@@ -115,6 +118,16 @@ class NodeImpl final : public Node {
   void finish_stop(std::function<void()> done);
   void register_topics();  // inspect.cpp
   void changed(const std::string& topic);
+
+  // node_drain.cpp
+  void restore_drains();
+  void restore_drain(const LinkRecord& link);
+  void apply_drain(LinkId link, linkstate::DrainLevel level);
+  void set_level(LinkId link, linkstate::DrainLevel level);
+  void watch_drains();
+  void look_at_drains();
+  std::uint64_t passed(LinkId link) const;
+  linkstate::DrainLevel wanted_drain(LinkId link) const;
 
   // node_links.cpp
   Status open_link(LinkRecord& link);
@@ -177,7 +190,7 @@ class NodeImpl final : public Node {
   std::map<LinkId, LinkRecord> links_;
   std::map<LinkId, std::shared_ptr<boost::asio::ip::udp::resolver>> resolvers_;
 
-  boost::asio::steady_timer timer_, second_timer_, stop_timer_;
+  boost::asio::steady_timer timer_, second_timer_, stop_timer_, drain_timer_;
   bool pumping_ = false, started_once_ = false, stopping_ = false, stopped_ = false;
   std::deque<linkstate::VerifyWanted> verify_queue_;
   bool verify_posted_ = false;
@@ -189,7 +202,14 @@ class NodeImpl final : public Node {
   Time started_{};
   bool synchronised_ = false, spf_after_sync_ = false, ready_ = false;
   std::vector<std::function<void()>> when_ready_;
-  std::optional<std::string> drain_reason_;
+  DrainState drains_;
+  // A hard drain on its way: soft, until nothing uses what is drained any more.
+  struct DrainMove {
+    Time since;
+    std::uint64_t counted = 0;
+    unsigned quiet = 0;  // turns without traffic
+  };
+  std::map<LinkId, DrainMove> drain_moves_;  // link 0 = the node
 
   ListenerId next_listener_ = 1;
   struct LsdbListener {

@@ -10,7 +10,8 @@ namespace {
 
 namespace log = runtime::log;
 
-// Time for the others to route around us before the adjacencies go (DESIGN section 5, "Drain").
+// Time for the others to route around us before the adjacencies go (DESIGN section 5, "Drain"). It may be
+// soft only: until the good-bye, who has no other way still has this one.
 constexpr Duration kDrainWait = milliseconds(600);
 // Time for the good-bye and for packets in flight.
 constexpr Duration kFarewell = milliseconds(50);
@@ -126,7 +127,8 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
       keys_(store_.link_keys().value_or(identity_.link_keys)),
       timer_(io),
       second_timer_(io),
-      stop_timer_(io) {
+      stop_timer_(io),
+      drain_timer_(io) {
   if (channels) {
     spa_ = std::make_unique<SpaAgent>(
         io, std::move(channels),
@@ -155,11 +157,7 @@ Status NodeImpl::start() {
   if (!watching) return watching;
   plane_->set_keys(keys_);
   load_trust();
-  drain_reason_ = store_.drain_reason();
-  if (drain_reason_) {
-    log::warning("drained", {{"reason", *drain_reason_}, {"since", "before the start"}});
-    engine_.set_overload(now(), true);
-  }
+  restore_drains();
   for (const LinkSettings& link : settings_.links) {
     auto added = add_link(link);
     if (!added) return added;
@@ -256,24 +254,6 @@ void NodeImpl::renew(NodeIdentity identity, SpaChannelFactory spa_channels) {
   pump();
 }
 
-void NodeImpl::drain(const std::string& reason, bool persistent) {
-  drain_reason_ = reason;
-  if (persistent) store_.set_drain(reason);
-  engine_.set_overload(now(), true);
-  log::warning("drained", {{"reason", reason}, {"persistent", persistent}});
-  pump();
-  changed("status");
-}
-
-void NodeImpl::undrain() {
-  drain_reason_.reset();
-  store_.set_drain(std::nullopt);
-  engine_.set_overload(now(), false);
-  log::info("undrained");
-  pump();
-  changed("status");
-}
-
 void NodeImpl::stop(bool drain_first, std::function<void()> done) {
   if (stopping_) return;
   stopping_ = true;
@@ -281,7 +261,7 @@ void NodeImpl::stop(bool drain_first, std::function<void()> done) {
   for (const auto& [id, link] : links_) adjacent = adjacent || link.adjacent;
   Duration wait{};
   if (drain_first && adjacent) {
-    engine_.set_overload(now(), true);
+    engine_.set_drain(now(), std::max(linkstate::DrainLevel::soft, wanted_drain(LinkId{0})));
     pump();
     wait = kDrainWait;
   }
@@ -301,6 +281,7 @@ void NodeImpl::finish_stop(std::function<void()> done) {
   stopped_ = true;
   timer_.cancel();
   second_timer_.cancel();
+  drain_timer_.cancel();
   if (spa_) spa_->stop();
   watcher_.stop();
   plane_->stop();

@@ -46,6 +46,7 @@ Status NodeImpl::add_link(const LinkSettings& settings) {
   log::info("link-added", {{"link", settings.name}, {"id", kept.id.value},
                            {"local", kept.local.text()}, {"remote", settings.remote}});
   engine_.add_link(now(), engine_link(kept));
+  restore_drain(kept);
   if (!settings.interface.empty()) apply_interface(kept, watcher_.find(settings.interface));
   resolve(kept);
   return Ok{};

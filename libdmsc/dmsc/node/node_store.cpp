@@ -32,6 +32,7 @@ Result<NodeStore> NodeStore::open(const std::string& directory, DomainId domain)
   store.dir_ = std::move(*dir);
   store.writer_ = std::make_unique<runtime::BackgroundWriter>();
   store.load_objects();
+  store.load_drains();
   return store;
 }
 
@@ -46,18 +47,28 @@ std::uint64_t NodeStore::epoch() const {
 
 void NodeStore::set_epoch(std::uint64_t epoch) { write(kEpochFile, std::to_string(epoch) + "\n"); }
 
-std::optional<std::string> NodeStore::drain_reason() const {
-  if (!dir_) return std::nullopt;
-  auto text = dir_->read(kDrainFile);
-  if (!text) return std::nullopt;
-  while (!text->empty() && text->back() == '\n') text->pop_back();
-  return *text;
+// Damage is told, and the copy that is whole counts: the state before the last change, or the last.
+void NodeStore::load_drains() {
+  drain_file_.emplace(dir_->file(kDrainFile));
+  auto loaded = drain_file_->load();
+  for (const std::string& what : loaded.damaged) {
+    runtime::log::error("state-damaged", {{"what", what},
+                                          {"used", loaded.content ? "the other copy" : "nothing is drained"}});
+  }
+  if (!loaded.content) return;
+  auto drains = decode_drain_state(*loaded.content);
+  if (!drains) {
+    runtime::log::error("state-unreadable", {{"file", dir_->file(kDrainFile)}, {"error", drains.error()}});
+    return;
+  }
+  drains_ = std::move(*drains);
 }
 
-void NodeStore::set_drain(const std::optional<std::string>& reason) {
-  if (!dir_) return;
-  if (reason) return write(kDrainFile, *reason + "\n");
-  writer_->remove(dir_->file(kDrainFile));
+void NodeStore::set_drains(const DrainState& drains, std::function<void(bool)> stored) {
+  drains_ = drains;
+  if (!dir_) return stored(true);
+  auto copy = drain_file_->next(encode(drains));
+  writer_->write(std::move(copy.path), std::move(copy.content), std::move(stored));
 }
 
 // Domain id, then objects with a 16-bit length in front.

@@ -166,6 +166,12 @@ void RouteKeeper::link_down(LinkId link) {
   refresh_labels();
 }
 
+void RouteKeeper::link_drained(LinkId link, bool drained) {
+  if (drained) drained_links_.insert(link);
+  else drained_links_.erase(link);
+  refresh_labels();
+}
+
 void RouteKeeper::tick(Time now) {
   backoff_.tick(now);
   auto due = backoff_.due();
@@ -193,11 +199,12 @@ void RouteKeeper::run_spf() {
 
 LinkId RouteKeeper::best_link(NodeId neighbour) const {
   LinkId best;
-  std::uint32_t metric = 0;
+  std::pair<bool, std::uint32_t> cost;
   for (const auto& [link, own] : own_links_) {
-    if (own.neighbour == neighbour && (!best || own.metric < metric)) {
+    std::pair<bool, std::uint32_t> here{drained_links_.count(link) != 0, own.metric};
+    if (own.neighbour == neighbour && (!best || here < cost)) {
       best = link;
-      metric = own.metric;
+      cost = here;
     }
   }
   return best;

@@ -49,6 +49,8 @@ class RouteKeeper final : public routing::RibSink {
   // An own adjacency: its link carries data or not. Takes effect on the FIB at once.
   void link_up(LinkId link, NodeId neighbour, std::uint32_t metric);
   void link_down(LinkId link);
+  // A drained link is the last choice for an explicit path's next hop; kept while the link is down.
+  void link_drained(LinkId link, bool drained);
 
   void tick(Time now);  // runs SPF when due
   std::optional<Time> next_deadline() const;
@@ -126,6 +128,7 @@ class RouteKeeper final : public routing::RibSink {
     std::uint32_t metric = 0;
   };
   std::map<LinkId, OwnLink> own_links_;
+  std::set<LinkId> drained_links_;
   std::map<PathLabel, LabelState> labels_;
   std::map<std::pair<Name, NodeId>, PathLabel> paths_;
   std::uint64_t spf_runs_ = 0;

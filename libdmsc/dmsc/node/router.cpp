@@ -128,15 +128,28 @@ void Router::stop(runtime::StopReason reason, std::function<void()> done) {
   node_->stop(reason == runtime::StopReason::drain, std::move(done));
 }
 
-Result<std::string> Router::drain(const std::string& reason) {
-  node_->drain(reason, true);
-  return std::string("drained: no transit until undrain, also over a restart");
+void Router::drain(const runtime::DrainOrder& order, runtime::AdminHandlers::Done done) {
+  auto level = order.hard ? linkstate::DrainLevel::hard : linkstate::DrainLevel::soft;
+  std::string text = order.link.empty() ? "drained" : "link " + order.link + " drained";
+  if (order.hard) {
+    text += order.link.empty() ? ": no transit" : ": out of use";
+    text += " once traffic has moved, five seconds from now at most";
+  } else {
+    text += " softly: used only by what has no other way";
+  }
+  node_->drain({level, order.link, order.reason, true}, [text, done](Status stored) {
+    if (!stored) return done(stored.error());
+    done(text + "; until undrain, also over a restart");
+  });
 }
 
-Result<std::string> Router::undrain() {
-  if (!node_->draining()) return std::string("was not drained");
-  node_->undrain();
-  return std::string("in service");
+void Router::undrain(const std::string& link, runtime::AdminHandlers::Done done) {
+  bool drained = link.empty() ? node_->draining() : node_->drains().links.count(link) != 0;
+  std::string text = !drained ? "was not drained" : link.empty() ? "in service" : "link " + link + " in service";
+  node_->drain({linkstate::DrainLevel::none, link, "", true}, [text, done](Status stored) {
+    if (!stored) return done(stored.error());
+    done(text);
+  });
 }
 
 }  // namespace dmsc::node

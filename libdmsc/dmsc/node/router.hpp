@@ -27,8 +27,8 @@ class Router {
   // Links, liveness, metrics, SPAs, SCSCs by difference. The text tells what changed.
   Result<std::string> reload(const runtime::RouterConfig& config);
   void stop(runtime::StopReason reason, std::function<void()> done);
-  Result<std::string> drain(const std::string& reason);
-  Result<std::string> undrain();
+  void drain(const runtime::DrainOrder& order, runtime::AdminHandlers::Done done);
+  void undrain(const std::string& link, runtime::AdminHandlers::Done done);
 
   Node& node() { return *node_; }
   const runtime::Identity& identity() const { return *identity_; }

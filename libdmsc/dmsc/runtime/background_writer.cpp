@@ -10,6 +10,20 @@
 #include "dmsc/runtime/log.hpp"
 
 namespace dmsc::runtime {
+namespace {
+
+bool perform(const std::string& path, const std::optional<std::string>& content) {
+  if (content) {
+    auto written = write_file_atomically(path, *content);
+    if (!written) log::error("state-write-failed", {{"error", written.error()}});
+    return written.ok();
+  }
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return true;
+  log::error("state-remove-failed", {{"path", path}, {"error", std::strerror(errno)}});
+  return false;
+}
+
+}  // namespace
 
 BackgroundWriter::BackgroundWriter() : thread_([this] { run(); }) {}
 
@@ -23,9 +37,16 @@ BackgroundWriter::~BackgroundWriter() {
 }
 
 void BackgroundWriter::write(std::string path, std::string content) {
+  write(std::move(path), std::move(content), nullptr);
+}
+
+void BackgroundWriter::write(std::string path, std::string content,
+                             std::function<void(bool)> stored) {
   {
     std::lock_guard lock(mutex_);
-    waiting_[std::move(path)] = std::move(content);
+    Task& task = waiting_[std::move(path)];
+    task.content = std::move(content);
+    if (stored) task.stored.push_back(std::move(stored));
   }
   wake_.notify_one();
 }
@@ -33,7 +54,7 @@ void BackgroundWriter::write(std::string path, std::string content) {
 void BackgroundWriter::remove(std::string path) {
   {
     std::lock_guard lock(mutex_);
-    waiting_[std::move(path)] = std::nullopt;
+    waiting_[std::move(path)].content.reset();
   }
   wake_.notify_one();
 }
@@ -51,13 +72,9 @@ void BackgroundWriter::run() {
     auto batch = std::exchange(waiting_, {});
     busy_ = true;
     lock.unlock();
-    for (const auto& [path, content] : batch) {
-      if (content) {
-        auto written = write_file_atomically(path, *content);
-        if (!written) log::error("state-write-failed", {{"error", written.error()}});
-      } else if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-        log::error("state-remove-failed", {{"path", path}, {"error", std::strerror(errno)}});
-      }
+    for (const auto& [path, task] : batch) {
+      bool good = perform(path, task.content);
+      for (const auto& stored : task.stored) stored(good);
     }
     lock.lock();
     busy_ = false;

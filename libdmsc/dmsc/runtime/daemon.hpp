@@ -61,13 +61,15 @@ class Service {
   virtual Result<std::string> reload(Config config) = 0;
   // Ends; calls `done` when nothing is left to send. The process exits after `done` or 10 s.
   virtual void stop(StopReason reason, std::function<void()> done) = 0;
-  // Persistent until undrained (DESIGN section 5, "Drain"). The text tells what was done.
-  virtual Result<std::string> drain(const std::string& reason) {
-    (void)reason;
-    return make_error(Errc::unsupported, "this daemon cannot be drained");
+  // Persistent until undrained (DESIGN section 5, "Drain"). The text tells what was done; `done` is called
+  // once, when a restart would know of it.
+  virtual void drain(const DrainOrder& order, AdminHandlers::Done done) {
+    (void)order;
+    done(make_error(Errc::unsupported, "this daemon cannot be drained"));
   }
-  virtual Result<std::string> undrain() {
-    return make_error(Errc::unsupported, "this daemon cannot be drained");
+  virtual void undrain(const std::string& link, AdminHandlers::Done done) {
+    (void)link;
+    done(make_error(Errc::unsupported, "this daemon cannot be drained"));
   }
 };
 
@@ -79,8 +81,8 @@ struct AnyService {
   std::shared_ptr<void> keep;
   std::function<Result<std::string>(std::shared_ptr<void>)> reload;
   std::function<void(StopReason, std::function<void()>)> stop;
-  std::function<Result<std::string>(const std::string&)> drain;
-  std::function<Result<std::string>()> undrain;
+  std::function<void(const DrainOrder&, AdminHandlers::Done)> drain;
+  std::function<void(const std::string&, AdminHandlers::Done)> undrain;
 };
 struct AnyDaemonSpec {
   std::string name, summary;
@@ -120,8 +122,12 @@ int run_daemon(int argc, char** argv, DaemonSpec<Config> spec) {
     out.stop = [raw](StopReason reason, std::function<void()> done) {
       raw->stop(reason, std::move(done));
     };
-    out.drain = [raw](const std::string& reason) { return raw->drain(reason); };
-    out.undrain = [raw] { return raw->undrain(); };
+    out.drain = [raw](const DrainOrder& order, AdminHandlers::Done done) {
+      raw->drain(order, std::move(done));
+    };
+    out.undrain = [raw](const std::string& link, AdminHandlers::Done done) {
+      raw->undrain(link, std::move(done));
+    };
     out.keep = std::move(service);
     return out;
   };

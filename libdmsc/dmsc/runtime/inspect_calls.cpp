@@ -127,15 +127,20 @@ class AdminService final : public v1::Admin::CallbackService {
 
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
                                   const v1::DrainRequest* request, v1::AdminDone* done) override {
-    return run(context, done, "drain", [core = core_.get(), reason = request->reason()] {
-      return core->admin.drain ? core->admin.drain(reason) : unsupported("drain");
+    DrainOrder order{request->level() == v1::DrainRequest::HARD, request->link(), request->reason()};
+    return run_async(context, done, "drain", [core = core_.get(), order](auto finish) {
+      if (core->admin.drain) return core->admin.drain(order, finish);
+      finish(unsupported("drain"));
     });
   }
-  grpc::ServerUnaryReactor* Undrain(grpc::CallbackServerContext* context, const v1::UndrainRequest*,
+  grpc::ServerUnaryReactor* Undrain(grpc::CallbackServerContext* context,
+                                    const v1::UndrainRequest* request,
                                     v1::AdminDone* done) override {
-    return run(context, done, "undrain", [core = core_.get()] {
-      return core->admin.undrain ? core->admin.undrain() : unsupported("undrain");
-    });
+    return run_async(context, done, "undrain",
+                     [core = core_.get(), link = request->link()](auto finish) {
+                       if (core->admin.undrain) return core->admin.undrain(link, finish);
+                       finish(unsupported("undrain"));
+                     });
   }
   grpc::ServerUnaryReactor* Reload(grpc::CallbackServerContext* context, const v1::ReloadRequest*,
                                    v1::AdminDone* done) override {
@@ -162,15 +167,23 @@ class AdminService final : public v1::Admin::CallbackService {
   // Runs `change` on the io_context's thread and finishes the call with its outcome.
   grpc::ServerUnaryReactor* run(grpc::CallbackServerContext* context, v1::AdminDone* done,
                                 const char* what, std::function<Result<std::string>()> change) {
+    return run_async(context, done, what,
+                     [change = std::move(change)](auto finish) { finish(change()); });
+  }
+
+  // The same for a change that takes time: `change` calls its argument when it is done.
+  grpc::ServerUnaryReactor* run_async(grpc::CallbackServerContext* context, v1::AdminDone* done,
+                                      const char* what,
+                                      std::function<void(AdminHandlers::Done)> change) {
     auto* reactor = context->DefaultReactor();
     core_->ask(
-        kHandlerLimit, what,
+        kAdminLimit, what,
         [reactor, done](Result<std::string> outcome) {
           if (!outcome) return reactor->Finish(to_grpc(outcome.error()));
           done->set_detail(*outcome);
           reactor->Finish(grpc::Status::OK);
         },
-        [change = std::move(change)](auto finish) { finish(change()); });
+        std::move(change));
     return reactor;
   }
 

@@ -18,6 +18,7 @@
 namespace dmsc::runtime {
 
 inline constexpr Duration kHandlerLimit = seconds(2);
+inline constexpr Duration kAdminLimit = seconds(8);  // some wait for the disk
 inline constexpr std::size_t kEventsKept = 256;
 
 // One question from outside, answered exactly once: by its work, by its alarm or by stop().

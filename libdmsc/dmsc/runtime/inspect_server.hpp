@@ -28,11 +28,19 @@ namespace dmsc::runtime {
 using Json = nlohmann::ordered_json;  // columns are shown in the order they are written
 using Arguments = std::vector<std::string>;
 
+// What an operator wants out of use (docs/operations.md, "Drain").
+struct DrainOrder {
+  bool hard = true;    // soft: only traffic with another way moves
+  std::string link;    // empty = the whole node
+  std::string reason;
+};
+
 // What Admin calls; each runs on the io_context's thread. An unset one answers UNIMPLEMENTED.
 struct AdminHandlers {
-  // The text tells the operator what was done.
-  std::function<Result<std::string>(const std::string& reason)> drain;
-  std::function<Result<std::string>()> undrain;
+  // The text tells the operator what was done. Called once, on any thread.
+  using Done = std::function<void(Result<std::string>)>;
+  std::function<void(const DrainOrder& order, Done done)> drain;
+  std::function<void(const std::string& link, Done done)> undrain;
   std::function<Result<std::string>()> reload;
 };
 

@@ -28,12 +28,12 @@ Result<std::string> parse_directory(std::string_view text) {
 }
 
 Result<std::uint32_t> parse_metric(std::string_view text) {
-  constexpr std::uint64_t kMaxMetric = 16'777'215;  // 24 bits, as in IS-IS wide metrics
-  if (text == "auto") return std::uint32_t{0};
+  constexpr std::uint64_t kMaxMetric = 16'777'214;  // 24 bits, as in IS-IS wide metrics; the largest is for drained links
+  if (text == "delay" || text == "auto") return std::uint32_t{0};
   auto value = parse_integer(text);
   if (!value || *value < 1 || *value > kMaxMetric) {
     return make_error(Errc::invalid, "'", std::string(text),
-                      "' is no metric: 1 to 16777215, or auto");
+                      "' is no metric: 1 to 16777214, or delay");
   }
   return static_cast<std::uint32_t>(*value);
 }

@@ -78,6 +78,7 @@ Bytes frame_pdu(const PduHeader& header, ByteView body);         // without the 
 
 enum class HelloState : std::uint8_t { down = 0, init = 1, two_way = 2, up = 3 };
 inline constexpr std::uint8_t kHelloStarting = 1;  // the sender is not synchronised yet
+inline constexpr std::uint8_t kHelloDraining = 2;  // the sender drains this link: raise its metric
 
 struct Hello {
   DomainId domain;

@@ -49,14 +49,15 @@ class Testd final : public Service<Config> {
     return "answer " + std::to_string(config.answer);
   }
   void stop(StopReason, std::function<void()> done) override { done(); }
-  Result<std::string> drain(const std::string& reason) override {
-    if (reason == "never") return make_error(Errc::denied, "it must not be drained");
+  void drain(const DrainOrder& order, AdminHandlers::Done done) override {
+    if (order.reason == "never") return done(make_error(Errc::denied, "it must not be drained"));
     drained_ = true;
-    return "drained: " + reason;
+    done(std::string(order.hard ? "drained" : "softly drained") +
+         (order.link.empty() ? "" : " link " + order.link) + ": " + order.reason);
   }
-  Result<std::string> undrain() override {
+  void undrain(const std::string& link, AdminHandlers::Done done) override {
     drained_ = false;
-    return std::string("serving again");
+    done(std::string(link.empty() ? "" : "link " + link + " ") + "serving again");
   }
 
  private:

@@ -196,7 +196,7 @@ TEST_CASE("nodes: ready after the first SPF of a synchronised database") {
   CHECK(domain[2].node->engine().synchronised());
 }
 
-TEST_CASE("nodes: a drained router is no transit, undrained it is again") {
+TEST_CASE("DR1 DR7 nodes: a drained router's traffic moves first, then it is no transit; undrained it is") {
   // 1 - 2 - 3 and 1 - 4 - 3: two ways.
   TestDomain domain({{"sr-1", "sr"}, {"sr-2", "sr"}, {"sr-3", "sr"}, {"sr-4", "sr"}},
                     {{1, 2}, {2, 3}, {1, 4}, {4, 3}});
@@ -204,16 +204,40 @@ TEST_CASE("nodes: a drained router is no transit, undrained it is again") {
     const auto* d = domain[1].node->rib().destination(NodeId{3});
     return d != nullptr && d->next_hops.size() == 2;
   }));
-  domain[2].node->drain("maintenance", false);
-  CHECK(domain[2].node->draining());
-  CHECK(domain.run_until([&] {
+  auto overload = [&] { return domain[1].node->topology().attributes(NodeId{2})->overload; };
+  auto moved = [&] {
     const auto* d = domain[1].node->rib().destination(NodeId{3});
     return d != nullptr && d->next_hops.size() == 1 && d->next_hops[0].neighbour == NodeId{4};
-  }));
-  domain[2].node->undrain();
-  CHECK(domain.run_until([&] {
-    return domain[1].node->rib().destination(NodeId{3})->next_hops.size() == 2;
-  }));
+  };
+  auto order = [&](linkstate::DrainLevel level, const std::string& link) {
+    domain[2].node->drain({level, link, "maintenance", false}, [](Status stored) { CHECK(stored); });
+  };
+  order(linkstate::DrainLevel::hard, "");
+  CHECK(domain[2].node->draining());
+  CHECK(domain[2].show("neighbors").size() == 2);
+  REQUIRE(domain.run_until(moved));
+  CHECK_FALSE(overload());  // make before break: transit still, while nothing needs it any more
+  REQUIRE(domain.run_until(overload));
+  CHECK(domain[1].node->rib().destination(NodeId{2})->distance == 10);  // reachable itself
+  order(linkstate::DrainLevel::none, "");
+  auto both = [&] { return domain[1].node->rib().destination(NodeId{3})->next_hops.size() == 2; };
+  REQUIRE(domain.run_until(both));
+  // The same with one of its links.
+  std::string link = domain.settings(2).links.at(1).name;
+  order(linkstate::DrainLevel::soft, link);
+  REQUIRE(domain.run_until(moved));
+  CHECK(domain[2].show("neighbors")[1]["drain"] == "soft");
+  CHECK(domain.run_until([&] { return domain[3].show("neighbors")[0]["drain"] == "by neighbor"; }));
+  order(linkstate::DrainLevel::hard, link);
+  CHECK(domain[2].show("neighbors")[1]["drain"] == "moving");
+  REQUIRE(domain.run_until([&] { return domain[2].show("neighbors")[1]["drain"] == "hard"; }));
+  CHECK(domain.run_until([&] { return domain[2].node->rib().destination(NodeId{3})->distance == 30; }));
+  order(linkstate::DrainLevel::none, link);
+  CHECK(domain.run_until(both));
+  domain[2].node->drain({linkstate::DrainLevel::hard, "no-such", "", false}, [](Status stored) {
+    REQUIRE_FALSE(stored.ok());
+    CHECK(stored.error().code == Errc::not_found);
+  });
 }
 
 TEST_CASE("nodes: ping and trace go through the data plane; the path is compared with the LSDB's") {

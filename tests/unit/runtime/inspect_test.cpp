@@ -244,10 +244,10 @@ TEST_CASE("inspect: stopping answers what is open") {
 
 TEST_CASE("inspect: admin calls run the daemon's handlers; an absent one says so") {
   Fixture f;
-  std::string drained;
-  f.server.set_admin({.drain = [&](const std::string& reason) -> Result<std::string> {
-                        drained = reason;
-                        return std::string("drained");
+  DrainOrder drained;
+  f.server.set_admin({.drain = [&](const DrainOrder& order, AdminHandlers::Done answer) {
+                        drained = order;
+                        answer(std::string("drained"));
                       },
                       .undrain = {},
                       .reload = []() -> Result<std::string> {
@@ -258,10 +258,14 @@ TEST_CASE("inspect: admin calls run the daemon's handlers; an absent one says so
   v1::AdminDone done;
   v1::DrainRequest drain;
   drain.set_reason("upgrade");
+  drain.set_link("to-sr-1");
+  drain.set_level(v1::DrainRequest::SOFT);
   grpc::ClientContext c1, c2, c3;
   REQUIRE(stub->Drain(&c1, drain, &done).ok());
   CHECK(done.detail() == "drained");
-  CHECK(drained == "upgrade");
+  CHECK(drained.reason == "upgrade");
+  CHECK(drained.link == "to-sr-1");
+  CHECK_FALSE(drained.hard);
   CHECK(stub->Undrain(&c2, {}, &done).error_code() == grpc::StatusCode::UNIMPLEMENTED);
   grpc::Status reload = stub->Reload(&c3, {}, &done);
   CHECK(reload.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
