@@ -38,7 +38,7 @@ TEST_CASE("config: every error is reported, in the order of the file") {
                 "log: {level: loud}\n") ==
       "f.yaml:2:9: node.name: 'SR_1' is no node name: 1 to 63 of a-z, 0-9 and -, not at the ends\n"
       "f.yaml:4:5: links[0].remote: is required\n"
-      "f.yaml:6:13: links[0].metric: '0' is no metric: 1 to 16777215, or auto\n"
+      "f.yaml:6:13: links[0].metric: '0' is no metric: 1 to 16777214, or delay\n"
       "f.yaml:7:26: links[0].liveness.interval: '50' has no unit: write a duration such as 50ms, "
       "3s or 1h\n"
       "f.yaml:7:42: links[0].liveness.multiplier: 99 is not between 2 and 50\n"
