@@ -26,7 +26,7 @@ void run(Context& context, const std::function<Result<std::string>(AdminClient&)
 
 struct DrainOptions {
   std::string reason, link;
-  bool soft = false, off = false;
+  bool soft = false, hard = false, off = false;
 };
 
 void add_drain(CLI::App& app, Context& context) {
@@ -36,7 +36,7 @@ void add_drain(CLI::App& app, Context& context) {
   drain->add_option("REASON", options->reason, "kept and shown in status");
   drain->add_option("--link", options->link, "only this link, by its name");
   auto* soft = drain->add_flag("--soft", options->soft, "only traffic that has another way moves");
-  auto* hard = drain->add_flag("--hard", "out of use once traffic has moved (the default)");
+  auto* hard = drain->add_flag("--hard", options->hard, "out of use once traffic has moved (the default)");
   auto* off = drain->add_flag("--off", options->off, "like undrain");
   soft->excludes(hard)->excludes(off);
   hard->excludes(off);
