@@ -24,6 +24,8 @@ const char* to_string(InputType type) {
     case InputType::set_overload: return "set-overload";
     case InputType::set_link_quality: return "set-link-quality";
     case InputType::set_metric_bias: return "set-metric-bias";
+    case InputType::set_drain: return "set-drain";
+    case InputType::set_link_drain: return "set-link-drain";
     case InputType::set_prefixes: return "set-prefixes";
     case InputType::set_grants: return "set-grants";
     case InputType::inject: return "inject";

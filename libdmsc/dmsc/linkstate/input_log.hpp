@@ -42,6 +42,8 @@ enum class InputType : std::uint8_t {
   inject,
   shutdown,
   poll,
+  set_drain,
+  set_link_drain,
   signature = 64,  // results, after their input
   bad_tag,
   mark,            // digest and count of LSAs after the inputs so far: what a replay must reach

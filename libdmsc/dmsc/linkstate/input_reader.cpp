@@ -10,6 +10,10 @@ Error broken(const char* what, std::size_t at) {
                     " is malformed");
 }
 
+bool is_drain_level(std::uint64_t value) {
+  return value <= static_cast<std::uint64_t>(DrainLevel::hard);
+}
+
 crypto::KeyChain read_keys(RecordReader& r) {
   crypto::KeyChain keys;
   auto active = r.number<std::uint16_t>();
@@ -178,9 +182,11 @@ Result<Input> InputReader::parse(InputType type, ByteView body) {
     case InputType::link_hint:
     case InputType::set_link_quality:
     case InputType::set_metric_bias:
+    case InputType::set_link_drain:
       in.link = LinkId{r.number<std::uint32_t>()};
       in.a = r.varint();
       in.b = r.varint();
+      good = type != InputType::set_link_drain || is_drain_level(in.a);
       break;
     case InputType::receive:
     case InputType::receive_runt:
@@ -191,8 +197,10 @@ Result<Input> InputReader::parse(InputType type, ByteView body) {
     case InputType::verdict:
     case InputType::recheck:
     case InputType::set_overload:
+    case InputType::set_drain:
       in.a = r.varint();
       in.b = r.varint();
+      good = type != InputType::set_drain || is_drain_level(in.a);
       break;
     case InputType::set_certificate:
     case InputType::inject: in.bytes = r.blob(); break;

@@ -81,12 +81,14 @@ void Engine::set_overload(Time now, bool overload) {
 }
 
 void Engine::set_drain(Time now, DrainLevel level) {
+  impl_->recorder.number(InputType::set_drain, now, static_cast<std::uint64_t>(level));
   impl_->last_now = now;
   DrainLevel was = std::exchange(impl_->drained, level);
   if (was != level) impl_->update_node_lsa(now, level > was);
 }
 
 void Engine::set_link_drain(Time now, LinkId id, DrainLevel level) {
+  impl_->recorder.of_link(InputType::set_link_drain, now, id, static_cast<std::uint64_t>(level));
   impl_->last_now = now;
   Link* l = impl_->link(id);
   if (l == nullptr || l->drain == level) return;

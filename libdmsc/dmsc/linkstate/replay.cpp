@@ -99,6 +99,10 @@ std::deque<Output> Replay::Impl::apply(Input& in) {
     case InputType::set_certificate: engine.set_certificate(in.now, std::move(in.bytes)); break;
     case InputType::link_hint: engine.link_hint(in.now, in.link); break;
     case InputType::set_overload: engine.set_overload(in.now, in.a != 0); break;
+    case InputType::set_drain: engine.set_drain(in.now, static_cast<DrainLevel>(in.a)); break;
+    case InputType::set_link_drain:
+      engine.set_link_drain(in.now, in.link, static_cast<DrainLevel>(in.a));
+      break;
     case InputType::set_link_quality:
       engine.set_link_quality(in.now, in.link, in.a, in.b != 0);
       break;

@@ -34,6 +34,8 @@ struct Recorded {
     e.set_grants(net.now, {Bytes{1, 2, 3}});
     e.set_keys(net.now, chain({1, 2}, 1));
     e.set_overload(net.now, true);
+    e.set_drain(net.now, DrainLevel::soft);
+    e.set_link_drain(net.now, LinkId{2}, DrainLevel::hard);
     e.set_metric_bias(net.now, LinkId{2}, 7);
     e.set_link_quality(net.now, LinkId{2}, 1000, true);
     e.link_hint(net.now, LinkId{1});

@@ -81,8 +81,8 @@ class FakeNode : public node::Node {
   void when_ready(std::function<void()>) override { std::abort(); }
   std::string waiting_for() const override { std::abort(); }
   Status reload(node::NodeSettings) override { std::abort(); }
-  void drain(const std::string&, bool) override { std::abort(); }
-  void undrain() override { std::abort(); }
+  void drain(const node::DrainOrder&, std::function<void(Status)>) override { std::abort(); }
+  const node::DrainState& drains() const override { std::abort(); }
   bool draining() const override { std::abort(); }
   void renew(node::NodeIdentity, node::SpaChannelFactory) override { std::abort(); }
   void stop(bool, std::function<void()>) override { std::abort(); }

@@ -118,11 +118,17 @@ TEST_CASE("gateway: start opens both of the pods' sockets, watches its workers a
 
 TEST_CASE("gateway: drain is told in status and ends with undrain") {
   Fixture f;
-  auto drained = f.gateway->drain("maintenance");
-  REQUIRE(drained);
-  CHECK(drained->find("until undrain") != std::string::npos);
+  std::optional<Result<std::string>> drained, undrained;
+  f.gateway->drain({.hard = true, .link = "", .reason = "maintenance"},
+                   [&](Result<std::string> answer) { drained = std::move(answer); });
+  REQUIRE(f.daemon.run_until([&] { return drained.has_value(); }));
+  INFO((*drained ? drained->value() : drained->error().message));
+  REQUIRE(*drained);
+  CHECK(drained->value().find("undrain") != std::string::npos);
   REQUIRE(f.daemon.run_until([&] { return f.daemon.status_text.find("drained") == 0; }));
-  REQUIRE(f.gateway->undrain());
+  f.gateway->undrain("", [&](Result<std::string> answer) { undrained = std::move(answer); });
+  REQUIRE(f.daemon.run_until([&] { return undrained.has_value(); }));
+  REQUIRE(*undrained);
   REQUIRE(f.daemon.run_until([&] { return f.daemon.status_text.find("drained") != 0; }));
 }
 
