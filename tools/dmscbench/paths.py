@@ -15,7 +15,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines
+from . import baselines, controlplane
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -108,4 +108,6 @@ PATHS = {
     "forward": PathBench("packets per second through one srd", forward),
     "calls": PathBench("request and response through SG, SR and SG", calls),
     "bulk": PathBench("iperf3 through two gateways", bulk),
+    "controlplane": PathBench("25 routers beside FRR and BIRD: start, failures, idling", controlplane.grid),
+    "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),
 }

@@ -30,7 +30,8 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(argument)
         return sub
 
-    up = verb("up", "bring a topology up, replacing the lab of that name", "file")
+    up = verb("up", "bring a topology up (a file, or grid:ROWSxCOLUMNS, line:NODES), replacing the lab of "
+              "that name", "file")
     up.add_argument("--only", nargs="+", metavar="NODE", help="start just these nodes and pods")
     down = verb("down", "end everything of a lab, also after a crash")
     down.add_argument("lab", nargs="?")

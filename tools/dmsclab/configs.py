@@ -131,7 +131,7 @@ def daemon_config(plan: Plan, node: Node) -> dict[str, Any]:
     return merge(GENERATORS[node.role](plan, node), node.config)
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def write(path: Path, document: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document, sort_keys=False))
 
@@ -144,12 +144,12 @@ def write_all(plan: Plan) -> None:
         if node.role in GENERATORS:
             plan.data_dir(node.name).mkdir(parents=True, exist_ok=True)
             plan.run_dir(node.name).mkdir(parents=True, exist_ok=True)
-            _write(plan.config_file(node.name), daemon_config(plan, node))
+            write(plan.config_file(node.name), daemon_config(plan, node))
     for pod in plan.topology.pods.values():
         _pod(plan, pod)
     writer = plan.topology.writer()
     if writer:
-        _write(plan.folder(writer.name) / "registry.yaml", registry(plan))
+        write(plan.folder(writer.name) / "registry.yaml", registry(plan))
 
 
 def _pod(plan: Plan, pod: Pod) -> None:

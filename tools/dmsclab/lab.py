@@ -16,9 +16,12 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
+import yaml
+
 from . import configs, network, supervisor
 from .emulator import Emulator
 from .errors import LabError
+from .pattern import document, is_pattern
 from .plan import CONTROLLERS, DAEMONS, Plan
 from .processes import end, recorded
 from .programs import build_dir, environment, pod_specs, program
@@ -47,15 +50,19 @@ class Lab:
            only: Sequence[str] | None = None, tell: Callable[[str], None] = lambda text: None) -> "Lab":
         """Brings a topology up and returns when every program of it is ready. What runs under the same
         name is taken down first. `only`: of the nodes and pods, start just these."""
-        topology = load(Path(file))
+        topology = load(file)
         name = name or topology.name
         folder = state or BASE / name
         if len(str(folder)) > 107 - SOCKET_PATH_ROOM + 16:
             raise LabError(f"{folder}: too long for the Unix sockets below it")
         cls.down(name, folder)
         folder.mkdir(parents=True, mode=0o755)
-        shutil.copyfile(file, folder / "lab.yaml")
-        (folder / "lab.json").write_text(json.dumps({"name": name, "file": str(Path(file).resolve())}))
+        if is_pattern(str(file)):
+            (folder / "lab.yaml").write_text(yaml.safe_dump(document(str(file)), sort_keys=False))
+        else:
+            shutil.copyfile(file, folder / "lab.yaml")
+            file = Path(file).resolve()
+        (folder / "lab.json").write_text(json.dumps({"name": name, "file": str(file)}))
         lab = cls(Plan(topology, name, folder))
         try:
             tell("network: namespaces, links, management bridge")

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from . import pattern
 from .errors import LabError
 
 ROLES = {"sg", "sr", "spa", "scsc", "host"}
@@ -196,7 +197,11 @@ def _check(topology: Topology, where: str) -> None:
                 raise LabError(f"{where}: nodes.{node.name}.spa: '{spa}' is not a node of role spa")
 
 
-def load(path: Path) -> Topology:
+def load(path: Path | str) -> Topology:
+    """The topology in a file, or of a pattern such as grid:5x5."""
+    if pattern.is_pattern(str(path)):
+        return parse(pattern.document(str(path)), str(path))
+    path = Path(path)
     try:
         return parse(yaml.safe_load(path.read_text()), str(path))
     except OSError as error:

@@ -3,6 +3,11 @@
 
 namespace dmsc::node {
 
+void RouteKeeper::stamp(std::uint64_t& writes, Time& last) {
+  ++writes;
+  if (clock_) last = clock_();
+}
+
 void RouteKeeper::route_changed(const routing::RibRoute& route) {
   forwarding::InstanceGroup group;
   group.prefix = route.prefix;
@@ -18,11 +23,13 @@ void RouteKeeper::route_changed(const routing::RibRoute& route) {
     group.instances.push_back(entry);
   }
   fib_.set_prefix(std::move(group));
+  stamp(fib_writes_.prefixes, fib_writes_.last_prefix);
   if (hooks_.route) hooks_.route(route.prefix);
 }
 
 void RouteKeeper::route_removed(const Name& prefix) {
   fib_.remove_prefix(prefix);
+  stamp(fib_writes_.prefixes, fib_writes_.last_prefix);
   if (hooks_.route) hooks_.route(prefix);
 }
 
@@ -36,9 +43,15 @@ void RouteKeeper::destination_changed(NodeId node, const routing::Destination& d
     route.alternate = forwarding::NextHop{destination.alternate->link,
                                           destination.alternate->neighbour};
   }
+  bool known = fib_.node(node) != nullptr;
   fib_.set_node(node, std::move(route));
+  stamp(fib_writes_.nodes, fib_writes_.last_node);
+  if (!known) fib_writes_.last_new_node = fib_writes_.last_node;
 }
 
-void RouteKeeper::destination_removed(NodeId node) { fib_.remove_node(node); }
+void RouteKeeper::destination_removed(NodeId node) {
+  fib_.remove_node(node);
+  stamp(fib_writes_.nodes, fib_writes_.last_node);
+}
 
 }  // namespace dmsc::node

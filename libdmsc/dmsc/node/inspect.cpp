@@ -29,6 +29,9 @@ void NodeImpl::register_topics() {
   register_topic("trace", [this](const Arguments& a, TopicReply reply) {
     inspect::trace(*this, a, std::move(reply));
   });
+  register_topic("stream", [this](const Arguments& a, TopicReply reply) {
+    inspect::stream(*this, a, std::move(reply));
+  });
 }
 
 }  // namespace dmsc::node

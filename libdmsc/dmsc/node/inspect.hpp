@@ -29,6 +29,8 @@ Result<Json> explain(const NodeImpl& node, dataplane::DataPlane& plane, const Ar
 
 void ping(NodeImpl& node, const Arguments& arguments, TopicReply reply);
 void trace(NodeImpl& node, const Arguments& arguments, TopicReply reply);
+// NAME [PROBES-A-SECOND [SECONDS]]: a stream of probes; the value says how many were lost and when.
+void stream(NodeImpl& node, const Arguments& arguments, TopicReply reply);
 
 // ---- shared by them -------------------------------------------------------------------------------
 inline double ms(Duration d) { return static_cast<double>(d / microseconds(1)) / 1000.0; }
@@ -37,6 +39,9 @@ std::string via(const NodeImpl& node, std::uint32_t link, NodeId neighbour);
 std::string link_name(const NodeImpl& node, LinkId link);
 // By name or by decimal id; 0 = neither known.
 NodeId node_argument(const Node& node, const std::string& text);
+// What probes go to: a service name, or a node's: "node:sr-2" or just its name if nothing announces
+// such a prefix.
+Result<dataplane::ProbeSpec> probe_target(const Node& node, const Arguments& arguments);
 Json names_of(const Node& node, const std::vector<NodeId>& ids);
 
 }  // namespace dmsc::node::inspect

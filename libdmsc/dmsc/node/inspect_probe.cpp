@@ -31,8 +31,21 @@ const char* to_string(dataplane::Health health) {
   return "unknown";
 }
 
-// A service name, or a node's: "node:sr-2" or just its name if nothing announces such a prefix.
-Result<ProbeSpec> target(const Node& node, const Arguments& arguments) {
+// Runs one probe on the first worker; `then` comes on the control thread.
+void run_probe(NodeImpl& node, const ProbeSpec& spec,
+               std::function<void(const ProbeResult&)> then) {
+  dataplane::Worker* worker = node.workers().front();
+  auto& io = node.io();
+  worker->post([worker, spec, &io, then = std::move(then)] {
+    worker->probe(spec, kProbeTimeout, [&io, then](const ProbeResult& result) {
+      boost::asio::post(io, [then, result] { then(result); });
+    });
+  });
+}
+
+}  // namespace
+
+Result<ProbeSpec> probe_target(const Node& node, const Arguments& arguments) {
   if (arguments.empty()) return make_error(Errc::invalid, "which name? (a service, or node:NAME)");
   ProbeSpec spec;
   std::string text = arguments[0];
@@ -51,17 +64,7 @@ Result<ProbeSpec> target(const Node& node, const Arguments& arguments) {
   return spec;
 }
 
-// Runs one probe on the first worker; `then` comes on the control thread.
-void run_probe(NodeImpl& node, const ProbeSpec& spec,
-               std::function<void(const ProbeResult&)> then) {
-  dataplane::Worker* worker = node.workers().front();
-  auto& io = node.io();
-  worker->post([worker, spec, &io, then = std::move(then)] {
-    worker->probe(spec, kProbeTimeout, [&io, then](const ProbeResult& result) {
-      boost::asio::post(io, [then, result] { then(result); });
-    });
-  });
-}
+namespace {
 
 Json describe(const Node& node, const std::string& name, const ProbeResult& result) {
   Json out{{"name", name}, {"outcome", to_string(result.outcome)}};
@@ -136,7 +139,7 @@ class Tracer : public std::enable_shared_from_this<Tracer> {
 }  // namespace
 
 void ping(NodeImpl& node, const Arguments& arguments, TopicReply reply) {
-  auto spec = target(node, arguments);
+  auto spec = probe_target(node, arguments);
   if (!spec) return reply(spec.error());
   spec->record_slots = kRecordSlots;
   run_probe(node, *spec, [&node, name = arguments[0], reply](const ProbeResult& result) {
@@ -145,7 +148,7 @@ void ping(NodeImpl& node, const Arguments& arguments, TopicReply reply) {
 }
 
 void trace(NodeImpl& node, const Arguments& arguments, TopicReply reply) {
-  auto spec = target(node, arguments);
+  auto spec = probe_target(node, arguments);
   if (!spec) return reply(spec.error());
   std::make_shared<Tracer>(node, arguments[0], *spec, std::move(reply))->start();
 }

@@ -132,12 +132,29 @@ Json control_counters(const linkstate::EngineCounters& c) {
               {"expired", c.expired}};
 }
 
+// Instants are of the machine's monotonic clock: they compare with those of other nodes in a lab.
+Json fib_writes(const NodeImpl& node) {
+  const RouteKeeper::FibWrites& w = node.routes().fib_writes();
+  auto us = [](Time at) { return at.time_since_epoch() / microseconds(1); };
+  return Json{{"node_routes_written", w.nodes},
+              {"prefix_routes_written", w.prefixes},
+              {"last_node_route_us", us(w.last_node)},
+              {"last_new_node_us", us(w.last_new_node)},
+              {"last_prefix_route_us", us(w.last_prefix)},
+              {"spf_runs", node.routes().spf_runs()},
+              {"spf_ms", ms(node.routes().last_spf_took())}};
+}
+
 }  // namespace
 
 Json counters(const NodeImpl& node, linkstate::Engine& engine, dataplane::DataPlane& plane) {
   Json control = control_counters(engine.counters());
   control["unknown_sources"] = node.control().unknown_sources();
-  return Json{{"data", data_counters(plane.counters())}, {"control", control}};
+  return Json{{"data", data_counters(plane.counters())},
+              {"control", control},
+              {"fib", fib_writes(node)},
+              {"nodes", plane.fib().node_count()},
+              {"prefixes", plane.fib().prefix_count()}};
 }
 
 }  // namespace dmsc::node::inspect

@@ -77,6 +77,13 @@ class RouteKeeper final : public routing::RibSink {
   const routing::SpfBackoff& backoff() const { return backoff_; }
   Duration last_spf_took() const { return last_spf_took_; }
   void set_stopwatch(std::function<Time()> clock) { clock_ = std::move(clock); }
+  // What was written to the FIB since the start, and when last, by the stopwatch: how convergence is
+  // measured on a real node.
+  struct FibWrites {
+    std::uint64_t nodes = 0, prefixes = 0;
+    Time last_node{}, last_new_node{}, last_prefix{};  // zero: never, or no stopwatch
+  };
+  const FibWrites& fib_writes() const { return fib_writes_; }
 
   // routing::RibSink
   void route_changed(const routing::RibRoute& route) override;
@@ -96,6 +103,7 @@ class RouteKeeper final : public routing::RibSink {
               std::string& reason, DomainTime& until) const;
   void find_expiry();
   void run_spf();
+  void stamp(std::uint64_t& writes, Time& last);
   void refresh_labels();
   LinkId best_link(NodeId neighbour) const;
 
@@ -122,6 +130,7 @@ class RouteKeeper final : public routing::RibSink {
   std::map<std::pair<Name, NodeId>, PathLabel> paths_;
   std::uint64_t spf_runs_ = 0;
   Duration last_spf_took_{};
+  FibWrites fib_writes_;
   std::function<Time()> clock_;
 };
 

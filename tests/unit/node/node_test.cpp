@@ -234,6 +234,24 @@ TEST_CASE("nodes: ping and trace go through the data plane; the path is compared
   CHECK(domain[1].show("ping", {"Z/9"})["outcome"] == "refused");
 }
 
+TEST_CASE("nodes: a stream of probes counts what is lost; wrong arguments are refused") {
+  TestDomain domain = row();
+  REQUIRE(domain.converged());
+  Json answered = domain[1].show("stream", {"node:sg-3", "200", "1"});
+  CHECK(answered["sent"] == 200);
+  CHECK(answered["lost"] == 0);
+  CHECK(answered["interval_ms"] == 5.0);
+  CHECK(answered["last_answered"] == true);
+  Json refused = domain[1].show("stream", {"Z/9", "200", "1"});
+  CHECK(refused["lost"] == 200);
+  CHECK(refused["outage_ms"] == 1000.0);
+  CHECK(refused["last_answered"] == false);
+  for (const char* rate : {"0", "2001", "x"}) {
+    INFO(rate);
+    CHECK(domain[1].show("stream", {"node:sg-3", rate}).contains("error"));
+  }
+}
+
 TEST_CASE("N7 nodes: stop says good-bye, so the neighbour does not wait for the hold time") {
   TestDomain domain = row();
   REQUIRE(domain.converged());

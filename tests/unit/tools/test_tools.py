@@ -54,7 +54,7 @@ def test_a_figure_without_baseline_has_no_ratio_and_is_not_ok():
     figure = Figure("b", "c", 10, "ns")
     assert figure.ratio is None and not figure.ok
     line = json.loads(figure.line())
-    assert list(line) == ["bench", "case", "value", "unit", "baseline", "ratio", "goal", "ok"]
+    assert list(line) == ["bench", "case", "value", "unit", "baseline", "ratio", "goal", "limit", "ok"]
     assert line["ratio"] is None and line["ok"] is False
 
 
