@@ -55,7 +55,7 @@ void request(ByteView data) {
 void fuzz::one_input(ByteView data) {
   if (data.empty()) return;
   ByteView rest = data.subspan(1);
-  switch (data[0] % 9) {
+  switch (data[0] % 10) {
     case 0:
       return envelope(rest);
     case 1:
@@ -72,6 +72,8 @@ void fuzz::one_input(ByteView data) {
       return request(rest);
     case 7:
       return keep_error(wire::decode_mtu_probe(rest));
+    case 8:
+      return round_trip(wire::decode_announcement(rest), wire::decode_announcement);
     default:
       return round_trip(wire::decode_goodbye(rest), wire::decode_goodbye);
   }
@@ -106,5 +108,6 @@ void fuzz::seeds(SeedWriter& out) {
   out(5, encode(std::vector<wire::DigestRange>{sum, list}));
   out(6, wire::encode_request({lsa->key}));
   out(7, encode(wire::MtuProbe{false, 9, 1400}));
-  out(8, encode(wire::Goodbye{"shutting down"}));
+  out(8, encode(wire::Announcement{DomainId{42}, 3500, {10, 0, 0, 1}, 7401, "sr-1"}));
+  out(9, encode(wire::Goodbye{"shutting down"}));
 }

@@ -106,6 +106,54 @@ Status InspectClient::watch(const std::string& topic, const std::vector<std::str
   return Ok{};
 }
 
+namespace {
+
+// Hands one message on; false ends the stream. A gap is an error, never passed over.
+Result<bool> hand_on(const v1::FollowReply& reply, const FollowHandlers& handlers,
+                     std::uint64_t& at) {
+  if (reply.has_resync()) {
+    handlers.resync(reply.resync().reason(), reply.resync().missed());
+  } else if (reply.has_snapshot()) {
+    const auto& piece = reply.snapshot();
+    at = piece.sequence();
+    for (const auto& row : piece.rows()) {
+      handlers.snapshot_row({reply.stream(), at, row.key(), row.json()});
+    }
+    if (piece.last()) return handlers.snapshot_end(reply.stream(), at, piece.exact_from());
+  }
+  for (const auto& delta : reply.deltas().deltas()) {
+    if (delta.sequence() != at + 1) {
+      return make_error(Errc::internal, "a gap in the stream: ", std::to_string(delta.sequence()),
+                        " after ", std::to_string(at));
+    }
+    at = delta.sequence();
+    if (!handlers.delta({reply.stream(), at, delta.key(), delta.json()})) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Status InspectClient::follow(const std::string& topic, const FollowHandlers& handlers) {
+  auto stub = v1::Inspect::NewStub(channel_);
+  grpc::ClientContext context;
+  v1::FollowRequest request;
+  request.set_topic(topic);
+  auto stream = stub->Follow(&context, request);
+  v1::FollowReply reply;
+  std::uint64_t at = 0;
+  while (stream->Read(&reply)) {
+    auto more = hand_on(reply, handlers, at);
+    if (more && *more) continue;
+    context.TryCancel();
+    stream->Finish();
+    return more ? Status(Ok{}) : Status(more.error());
+  }
+  grpc::Status status = stream->Finish();
+  if (!status.ok()) return runtime::from_grpc(status);
+  return Ok{};
+}
+
 Result<std::string> AdminClient::drain(const std::string& link, bool soft,
                                        const std::string& reason) {
   v1::DrainRequest request;

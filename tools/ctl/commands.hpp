@@ -13,6 +13,10 @@ void add_admin(CLI::App& app, Context& context);  // admin.cpp: drain, undrain, 
 void add_spa(CLI::App& app, Context& context);    // spa_commands.cpp: spactl's edits of the registry
 void add_completion(CLI::App& app, Context& context);  // completion.cpp
 
+// follow.cpp: `watch` of a topic that is streamed row by row, `count` changes of it; 0 = without end.
+bool is_followed(const Persona& persona, const std::string& topic);
+Status follow(Context& context, InspectClient& client, const std::string& topic, unsigned count);
+
 // Everything `context.persona` can do.
 void add_commands(CLI::App& app, Context& context);
 

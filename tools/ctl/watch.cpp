@@ -27,6 +27,14 @@ std::string heading(const Context& context, const std::string& topic) {
 void watch(Context& context, const Request& request, bool in_place) {
   auto client = context.inspect();
   if (!client) return;
+  // A topic without arguments that the daemon streams row by row; an older daemon does not.
+  if (request.arguments.empty() && is_followed(context.persona, request.topic)) {
+    auto followed = follow(context, *client, request.topic, request.count);
+    if (followed) return;
+    if (followed.error().code != Errc::not_found && followed.error().code != Errc::unsupported) {
+      return context.fail(followed.error());
+    }
+  }
   unsigned seen = 0;
   auto ended = client->watch(request.topic, request.arguments, [&](const std::string& json) {
     bool scroll = context.json || request.topic == "events";

@@ -44,7 +44,7 @@ Engine::Impl::Impl(EngineConfig c, Time now)
       keys(config.keys, config.domain),
       last_now(now),
       epoch(std::max(config.stored_epoch + 1, config.clock_seconds)),
-      synchronise_by(now + kAloneGiveUp),
+      synchronise_by(now + (config.discovers ? kSyncGiveUp : kAloneGiveUp)),
       quality_due(now + kQualityPeriod),
       adjacency_fragments(kNodeFragment),
       prefix_fragments(kPrefixFragment),
@@ -114,6 +114,9 @@ void Engine::Impl::receive(Time now, Link& l, ByteView datagram) {
 
 void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, ByteView body) {
   Status done = Ok{};
+  if (header.type == wire::PduType::announcement) {
+    return charge(now, l.config.id, header.sender, "announcement on a link", "");
+  }
   if (header.type == wire::PduType::hello) {
     done = handle_hello(now, l, header, body);
   } else {
@@ -142,7 +145,8 @@ void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, By
                                                          : "closed by peer");
         break;
       }
-      case wire::PduType::hello: break;
+      case wire::PduType::hello:
+      case wire::PduType::announcement: break;
     }
   }
   if (done) return;

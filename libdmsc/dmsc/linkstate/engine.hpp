@@ -13,6 +13,7 @@
 //   liveness     keepalives, hold time, polls           waiting      LSAs not judged yet
 //   path_mtu     MTU search                             sync         digest ranges, repair
 //   lsdb         verified LSAs, digest, expiry          origination  own LSAs, damping, refresh
+//   discovery    neighbours by multicast (apart)
 //   node_lsa     adjacencies into LSAs                  prefix_lsa   prefixes and grants into LSAs
 //   impl         the state they share                   engine       inputs, outputs, deadlines
 //   input_log    the record of all inputs               replay       runs a record again
@@ -75,6 +76,7 @@ struct EngineConfig {
   std::uint32_t lsa_lifetime = 3600;    // seconds
   std::shared_ptr<Primitives> primitives;  // null = the real ones
   InputSink* record_to = nullptr;       // takes a record of every input; outlives the engine
+  bool discovers = false;               // links come later: wait for a first neighbour all the same
 };
 
 // ---- outputs --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ void NodeImpl::register_topics() {
   };
   using inspect::Arguments;
   plain("neighbors", [this](const Arguments&) { return inspect::neighbors(*this, engine_); });
+  plain("discovery", [this](const Arguments&) { return inspect::discovery(*this); });
   plain("links", [this](const Arguments&) { return inspect::links(*this); });
   plain("counters",
         [this](const Arguments&) { return inspect::counters(*this, engine_, *plane_); });

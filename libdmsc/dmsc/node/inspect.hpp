@@ -7,7 +7,9 @@ namespace dmsc::node::inspect {
 
 using Arguments = std::vector<std::string>;
 
-Json neighbors(const NodeImpl& node, linkstate::Engine& engine);
+Json neighbors(const NodeImpl& node, const linkstate::Engine& engine);
+Json neighbor(const NodeImpl& node, const linkstate::NeighbourView& view, const LinkRecord& link);
+Json discovery(const NodeImpl& node);
 Json links(const NodeImpl& node);
 Json counters(const NodeImpl& node, linkstate::Engine& engine, dataplane::DataPlane& plane);
 

@@ -48,32 +48,55 @@ std::string drain_of(const NodeImpl& node, const linkstate::NeighbourView& view)
   return out;
 }
 
-Json neighbors(const NodeImpl& node, linkstate::Engine& engine) {
+Json neighbor(const NodeImpl& node, const linkstate::NeighbourView& view, const LinkRecord& link) {
+  return Json{{"link", view.link_name},
+              {"neighbour", view.neighbour ? view.neighbour_name : link.settings.peer},
+              {"id", view.neighbour.value},
+              {"state", linkstate::to_string(view.state)},
+              {"data_path", !link.adjacent ? "-" : link.usable ? "up" : "dead"},
+              {"up_ms", ms(view.up_for)},
+              {"rtt_ms", ms(view.rtt)},
+              {"jitter_ms", ms(view.jitter)},
+              {"loss_percent", view.loss * 100},
+              {"metric", view.metric},
+              {"drain", drain_of(node, view)},
+              {"synchronised", view.synchronised},
+              {"unacknowledged", view.unacknowledged},
+              {"queued", view.queued},
+              {"flaps", view.flaps},
+              {"last_down", view.last_down_reason},
+              {"session", view.session.value},
+              {"worker_ports", view.data.worker_ports},
+              {"mtu", view.data.mtu},
+              {"address", node.control().remote(view.link).text()}};
+}
+
+Json neighbors(const NodeImpl& node, const linkstate::Engine& engine) {
   Json rows = Json::array();
   for (const linkstate::NeighbourView& view : engine.neighbours(node.now())) {
     auto it = node.links().find(view.link);
-    if (it == node.links().end()) continue;
-    const LinkRecord& link = it->second;
-    rows.push_back(Json{{"link", view.link_name},
-                        {"neighbour", view.neighbour ? view.neighbour_name : link.settings.peer},
-                        {"id", view.neighbour.value},
-                        {"state", linkstate::to_string(view.state)},
-                        {"data_path", !link.adjacent ? "-" : link.usable ? "up" : "dead"},
-                        {"up_ms", ms(view.up_for)},
-                        {"rtt_ms", ms(view.rtt)},
-                        {"jitter_ms", ms(view.jitter)},
-                        {"loss_percent", view.loss * 100},
-                        {"metric", view.metric},
-                        {"drain", drain_of(node, view)},
-                        {"synchronised", view.synchronised},
-                        {"unacknowledged", view.unacknowledged},
-                        {"queued", view.queued},
-                        {"flaps", view.flaps},
-                        {"last_down", view.last_down_reason},
-                        {"session", view.session.value},
-                        {"worker_ports", view.data.worker_ports},
-                        {"mtu", view.data.mtu},
-                        {"address", node.control().remote(view.link).text()}});
+    if (it != node.links().end()) rows.push_back(neighbor(node, view, it->second));
+  }
+  return rows;
+}
+
+Json discovery(const NodeImpl& node) {
+  Json rows = Json::array();
+  for (const auto& [name, finder] : node.finders()) {
+    Json base{{"finder", name},
+              {"interface", finder->settings().interface},
+              {"local", finder->local().valid() ? finder->local().text() : ""}};
+    if (finder->neighbours().empty()) rows.push_back(base);
+    for (const auto& [id, n] : finder->neighbours()) {
+      Json row = base;
+      row["neighbour"] = n.name;
+      row["id"] = id.value;
+      row["address"] = address_text(n.at) + ":" + std::to_string(n.at.port);
+      row["heard_ms"] = ms(node.now() - n.heard);
+      row["hold_ms"] = ms(n.hold);
+      row["adjacent"] = n.adjacent;
+      rows.push_back(std::move(row));
+    }
   }
   return rows;
 }

@@ -138,6 +138,7 @@ void NodeImpl::attach_inspect(runtime::InspectServer* server) {
   inspect_ = server;
   if (server == nullptr) return;
   for (const auto& [name, handler] : topics_) put_topic(name);
+  attach_feeds();
 }
 
 void NodeImpl::put_topic(const std::string& name) {

@@ -108,8 +108,12 @@ void NodeImpl::take(const linkstate::AdjacencyUp& up) {
   routes_.link_up(up.link, up.neighbour, link->settings.metric);
   log::info("adjacency-up", {{"link", link->settings.name}, {"neighbour", up.neighbour_name},
                              {"node", up.neighbour.value}});
+  if (auto finder = finders_.find(link->finder); finder != finders_.end()) {
+    finder->second->adjacency(link->found, true);
+  }
   for (auto& [id, listener] : adjacency_listeners_) listener({up.link, up.neighbour, true, ""});
   changed("neighbors");
+  tell_neighbors();
 }
 
 void NodeImpl::take(const linkstate::AdjacencyDown& down) {
@@ -119,6 +123,9 @@ void NodeImpl::take(const linkstate::AdjacencyDown& down) {
   if (link != nullptr) {
     link->adjacent = false;
     link->resolve_again = now();
+    if (auto finder = finders_.find(link->finder); finder != finders_.end()) {
+      finder->second->adjacency(link->found, false);
+    }
     log::warning("adjacency-down", {{"link", link->settings.name},
                                     {"neighbour", name_of(down.neighbour)},
                                     {"reason", down.reason}});
@@ -127,6 +134,7 @@ void NodeImpl::take(const linkstate::AdjacencyDown& down) {
     listener({down.link, down.neighbour, false, down.reason});
   }
   changed("neighbors");
+  tell_neighbors();
 }
 
 void NodeImpl::take(const linkstate::LsdbChanged& change) {

@@ -2,6 +2,8 @@
 //   node_life.cpp     create, start, ready, reload, stop
 //   node_drain.cpp    drains of node and links
 //   node_links.cpp    links, their addresses, interfaces
+//   node_finders.cpp  links to neighbours that were found
+//   node_feeds.cpp    what is streamed row by row
 //   node_engine.cpp   driving the engine: inputs, outputs, timers, verification
 //   node_trust.cpp    what LSAs and SPAs teach; keys; domain time; grants that end
 //   node_quality.cpp  once a second: data paths, bandwidth in use
@@ -14,6 +16,7 @@
 
 #include "dmsc/node/control_sockets.hpp"
 #include "dmsc/node/interface_watcher.hpp"
+#include "dmsc/node/link_finder.hpp"
 #include "dmsc/node/node.hpp"
 #include "dmsc/node/node_store.hpp"
 #include "dmsc/node/route_keeper.hpp"
@@ -33,6 +36,8 @@ struct LinkRecord {
   bool usable = true;               // the data path answers
   int interface_index = 0;
   bool open = true;                 // its sockets are bound
+  std::string finder;               // who found it; empty = configured
+  NodeId found;                     // whom
   bool resolving = false;
   Time resolve_again{};
   // Bandwidth in use, from the counters of a second ago.
@@ -99,12 +104,18 @@ class NodeImpl final : public Node {
   const TopicHandler* topic(const std::string& name) const override;
   std::vector<std::string> topics() const override;
   Json status() const override;  // inspect_status.cpp
+  // A row of what node_feeds.cpp streams; nullopt: there is none.
+  std::optional<Json> lsdb_row(const std::string& key) const;
+  std::optional<Json> route_row(const std::string& prefix) const;
+  std::optional<Json> path_row(const std::string& node) const;
+  std::optional<Json> neighbor_row(const std::string& link) const;
   void attach_inspect(runtime::InspectServer* server) override;
 
   // For the topics.
   const RouteKeeper& routes() const { return routes_; }
   const std::map<LinkId, LinkRecord>& links() const { return links_; }
   const ControlSockets& control() const { return control_; }
+  const std::map<std::string, std::unique_ptr<LinkFinder>>& finders() const { return finders_; }
   Time started() const { return started_; }
   bool ready() const { return ready_; }
   // "none", "soft", "hard", or "moving": on its way from soft to hard. Link 0 is the node.
@@ -129,11 +140,19 @@ class NodeImpl final : public Node {
   std::uint64_t passed(LinkId link) const;
   linkstate::DrainLevel wanted_drain(LinkId link) const;
 
+  // node_finders.cpp
+  void start_finders(const std::vector<FinderSettings>& wanted);
+  void start_finder(const FinderSettings& settings);
+  void sync_found(const std::string& finder);
+  bool configured_to(const std::string& address, std::uint16_t port) const;
+  void found_link(const LinkFinder& finder, NodeId node, const linkstate::Discovery::Neighbour& n);
+  void drop_link(LinkId link);
+
   // node_links.cpp
   Status open_link(LinkRecord& link);
   void close_link(LinkRecord& link);
   linkstate::LinkConfig engine_link(const LinkRecord& link) const;
-  Status add_link(const LinkSettings& settings);
+  Status add_link(const LinkSettings& settings, const std::string& finder = "", NodeId found = {});
   void resolve(LinkRecord& link);
   void remote_found(LinkId id, const SocketAddress& remote);
   void interface_changed(const std::string& name, const InterfaceState& state);
@@ -175,6 +194,15 @@ class NodeImpl final : public Node {
   void tell_lsdb(LsdbEvent::Kind kind, const wire::LsaPtr& lsa);
   void put_topic(const std::string& name);
 
+  // node_feeds.cpp
+  void attach_feeds();
+  std::vector<std::string> path_keys() const;
+  void tell_paths();
+  void tell_neighbors();
+  using RowMaker = std::function<std::optional<Json>(const std::string& key)>;
+  void tell_differences(const std::string& topic, const std::vector<std::string>& keys,
+                        std::map<std::string, std::string>& told, const RowMaker& row);
+
   boost::asio::io_context& io_;
   NodeSettings settings_;
   NodeIdentity identity_;
@@ -188,6 +216,8 @@ class NodeImpl final : public Node {
   std::unique_ptr<SpaAgent> spa_;
   crypto::KeyChain keys_;
   std::map<LinkId, LinkRecord> links_;
+  std::map<std::string, std::unique_ptr<LinkFinder>> finders_;
+  SessionId session_;
   std::map<LinkId, std::shared_ptr<boost::asio::ip::udp::resolver>> resolvers_;
 
   boost::asio::steady_timer timer_, second_timer_, stop_timer_, drain_timer_;
@@ -224,6 +254,8 @@ class NodeImpl final : public Node {
 
   std::map<std::string, TopicHandler> topics_;
   runtime::InspectServer* inspect_ = nullptr;
+  bool feeds_attached_ = false;
+  std::map<std::string, std::string> told_paths_, told_neighbors_;  // while followed: rows as told
   // Expires with the node: guards callbacks that come from elsewhere.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

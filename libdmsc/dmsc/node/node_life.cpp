@@ -31,6 +31,7 @@ linkstate::EngineConfig engine_config(const NodeSettings& settings, const NodeId
   config.random_seed = runtime::random_u64();
   config.certificate = identity.certificate;
   config.keys = keys;
+  config.discovers = !settings.finders.empty();
   return config;
 }
 
@@ -45,6 +46,11 @@ Status check_settings(const NodeSettings& settings) {
         return make_error(Errc::exists, "link ", link.name, ": the name is used twice");
       }
     }
+  }
+  for (const FinderSettings& finder : settings.finders) {
+    if (finder.local.empty()) continue;
+    auto local = SocketAddress::parse(finder.local, finder.local_port);
+    if (!local) return with_context("discovery " + finder.name + ": local", local.error());
   }
   return Ok{};
 }
@@ -113,6 +119,7 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                [this] {
                  if (synchronised_) spf_after_sync_ = true;
                  changed("paths");
+                 tell_paths();
                }}),
       control_(io, {[this](LinkId link, ByteView datagram) { engine_.receive(now(), link, datagram); },
                     [this] { pump(); },
@@ -125,6 +132,7 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
       watcher_(io, [this](const std::string& name,
                           const InterfaceState& state) { interface_changed(name, state); }),
       keys_(store_.link_keys().value_or(identity_.link_keys)),
+      session_(session),
       timer_(io),
       second_timer_(io),
       stop_timer_(io),
@@ -162,6 +170,7 @@ Status NodeImpl::start() {
     auto added = add_link(link);
     if (!added) return added;
   }
+  start_finders(settings_.finders);
   plane_->start();
   started_once_ = true;
   if (spa_) spa_->set_targets(settings_.spas);
@@ -206,6 +215,10 @@ Status NodeImpl::reload(NodeSettings next) {
   for (const LinkSettings& link : next.links) wanted[link.name] = link;
   for (auto it = links_.begin(); it != links_.end();) {
     LinkRecord& link = it->second;
+    if (!link.finder.empty()) {
+      ++it;
+      continue;
+    }
     auto same = wanted.find(link.settings.name);
     bool keep = same != wanted.end() && link.settings.local == same->second.local &&
                 link.settings.local_port == same->second.local_port &&
@@ -236,6 +249,7 @@ Status NodeImpl::reload(NodeSettings next) {
     auto added = add_link(link);
     if (!added) result = added;  // the others are still tried
   }
+  start_finders(settings_.finders);
   if (spa_) spa_->set_targets(settings_.spas);
   pump();
   changed("neighbors");
@@ -283,6 +297,7 @@ void NodeImpl::finish_stop(std::function<void()> done) {
   second_timer_.cancel();
   drain_timer_.cancel();
   if (spa_) spa_->stop();
+  finders_.clear();
   watcher_.stop();
   plane_->stop();
   for (auto& [id, link] : links_) control_.close(id);

@@ -33,8 +33,10 @@ linkstate::LinkConfig NodeImpl::engine_link(const LinkRecord& link) const {
   return config;
 }
 
-Status NodeImpl::add_link(const LinkSettings& settings) {
+Status NodeImpl::add_link(const LinkSettings& settings, const std::string& finder, NodeId found) {
   LinkRecord link;
+  link.finder = finder;
+  link.found = found;
   while (links_.count(LinkId{link.id.value}) != 0 || !link.id) link.id = LinkId{link.id.value + 1};
   link.settings = settings;
   auto local = SocketAddress::parse(settings.local, settings.local_port);
@@ -119,6 +121,9 @@ void NodeImpl::remote_found(LinkId id, const SocketAddress& remote) {
 void NodeImpl::interface_changed(const std::string& name, const InterfaceState& state) {
   for (auto& [id, link] : links_) {
     if (link.settings.interface == name) apply_interface(link, &state);
+  }
+  for (auto& [key, finder] : finders_) {
+    if (finder->settings().interface == name) finder->interface_changed(&state);
   }
   pump();
 }

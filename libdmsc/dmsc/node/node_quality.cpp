@@ -32,6 +32,11 @@ void NodeImpl::every_second() {
     if (!link.open) reopen(link);
     if (link.open && !link.adjacent && now() >= link.resolve_again) resolve(link);
   }
+  for (auto& [name, finder] : finders_) {
+    finder->refresh();
+    sync_found(name);
+  }
+  tell_neighbors();
   look_at_expiry();
   if (trust_dirty_) reconsider();
   pump();

@@ -55,6 +55,7 @@ void NodeImpl::set_link_keys(const crypto::KeyChain& keys) {
   store_.set_link_keys(keys);
   engine_.set_keys(now(), keys);
   plane_->set_keys(keys);
+  for (auto& [name, finder] : finders_) finder->set_keys(keys);
   log::info("link-keys-changed", {{"keys", keys.size()}, {"active", keys.active()}});
   for (auto& [id, listener] : trust_listeners_) listener();
 }

@@ -33,7 +33,12 @@ NodeSettings node_settings(const runtime::RouterConfig& config, const runtime::I
     l.capacity_bps = link.bandwidth_bps;
     l.liveness = link.liveness;
     if (link.mtu) l.mtu = *link.mtu;
-    out.links.push_back(std::move(l));
+    if (link.discover) {
+      out.finders.push_back({link.name, link.interface, link.local.host, link.local.port,
+                             link.max_neighbours, std::move(l)});
+    } else {
+      out.links.push_back(std::move(l));
+    }
   }
   out.spas = targets(config.spa, identity.spas);
   return out;

@@ -12,4 +12,11 @@ bool operator==(const LinkSettings& a, const LinkSettings& b) {
   return fields(a) == fields(b);
 }
 
+bool operator==(const FinderSettings& a, const FinderSettings& b) {
+  auto fields = [](const FinderSettings& f) {
+    return std::tie(f.name, f.interface, f.local, f.local_port, f.max_neighbours, f.link);
+  };
+  return fields(a) == fields(b);
+}
+
 }  // namespace dmsc::node

@@ -25,6 +25,17 @@ struct LinkSettings {
   friend bool operator==(const LinkSettings& a, const LinkSettings& b);
 };
 
+// Neighbours found by multicast on an interface. For each there is a link named NAME.NEIGHBOUR.
+struct FinderSettings {
+  std::string name;                 // unique among links and finders
+  std::string interface;
+  std::string local;                // numeric IPv4; empty = the interface's first
+  std::uint16_t local_port = 7401;  // control, of this end; the others tell theirs
+  std::size_t max_neighbours = 16;
+  LinkSettings link;                // metric, capacity, liveness, mtu of the links made
+  friend bool operator==(const FinderSettings& a, const FinderSettings& b);
+};
+
 // An SPA this node may ask, nearest first.
 struct ServiceTarget {
   std::string host;
@@ -53,6 +64,7 @@ struct NodeSettings {
   bool no_transit = false;          // gateways
   unsigned workers = 1;
   std::vector<LinkSettings> links;
+  std::vector<FinderSettings> finders;
   std::vector<ServiceTarget> spas;  // empty = no SPA agent
   // How long the first synchronisation may take before the node is ready without it.
   Duration ready_after = seconds(10);

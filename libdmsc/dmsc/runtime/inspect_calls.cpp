@@ -3,6 +3,7 @@
 
 #include "dmsc/runtime/grpc_status.hpp"
 #include "dmsc/runtime/inspect_core.hpp"
+#include "dmsc/runtime/inspect_follow.hpp"
 #include "dmsc/runtime/log.hpp"
 #include "dmsc/v1/admin.grpc.pb.h"
 #include "dmsc/v1/inspect.grpc.pb.h"
@@ -115,6 +116,11 @@ class InspectService final : public v1::Inspect::CallbackService {
     auto call = std::make_shared<WatchCall>(core_, *request);
     call->start();
     return call.get();
+  }
+
+  grpc::ServerWriteReactor<v1::FollowReply>* Follow(grpc::CallbackServerContext*,
+                                                    const v1::FollowRequest* request) override {
+    return start_follow(core_, *request);
   }
 
  private:

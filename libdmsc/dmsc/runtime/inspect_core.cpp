@@ -146,11 +146,23 @@ void InspectServer::Core::tick() {
   if (due.empty()) return;  // the next watcher arms again
   Time at = now();
   for (const auto& watcher : due) {
-    bool event = watcher->topic() == "events";
-    if (!event && !news.count(watcher->topic()) && at - watcher->last_look < kWatchPoll) continue;
+    if (!watcher->eager() && !news.count(watcher->topic()) && at - watcher->last_look < kWatchPoll) continue;
     watcher->last_look = watcher->look() ? at : Time{};  // busy: try again at the next tick
   }
   arm();
+}
+
+void InspectServer::Core::post(std::function<void()> work) { boost::asio::post(io, std::move(work)); }
+
+Feed* InspectServer::Core::feed(const std::string& topic) {
+  auto it = feeds.find(topic);
+  return it == feeds.end() ? nullptr : it->second.get();
+}
+
+std::string InspectServer::Core::feed_names() {
+  std::string out;
+  for (const auto& [name, feed] : feeds) out += (out.empty() ? "" : " ") + name;
+  return out.empty() ? "none" : out;
 }
 
 std::pair<Json, std::uint64_t> InspectServer::Core::events_after(std::uint64_t after) {

@@ -46,6 +46,8 @@ class Watcher {
   // Asks again; false if the last answer is still under way. io_context's thread.
   virtual bool look() = 0;
   virtual void end(const Error& why) = 0;  // any thread
+  // Looked at with every tick, not only after news of its topic.
+  virtual bool eager() const { return topic() == "events"; }
   Time last_look{};                        // io_context's thread
 };
 
@@ -71,6 +73,10 @@ struct InspectServer::Core : std::enable_shared_from_this<InspectServer::Core> {
   void tick();                                                // io_context's thread
   void arm();
 
+  void post(std::function<void()> work);                      // any thread
+  Feed* feed(const std::string& topic);                       // io_context's thread; null: none
+  std::string feed_names();                                   // io_context's thread
+
   // Events with a number above `after`, and the last number. Any thread.
   std::pair<Json, std::uint64_t> events_after(std::uint64_t after);
   void stop(const Error& why);
@@ -78,6 +84,7 @@ struct InspectServer::Core : std::enable_shared_from_this<InspectServer::Core> {
   boost::asio::io_context& io;
   const std::string daemon, node;
   AdminHandlers admin;  // io_context's thread
+  std::map<std::string, std::unique_ptr<Feed>> feeds;  // io_context's thread
 
   std::atomic<bool> stopped{false};  // set under `lock`
   std::mutex lock;                   // all below

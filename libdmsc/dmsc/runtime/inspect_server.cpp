@@ -104,6 +104,19 @@ void InspectServer::async_topic(std::string name, Duration limit, AsyncHandler h
 
 void InspectServer::notify_changed(std::string_view topic) { core_->notify_changed(topic); }
 
+void InspectServer::follow_topic(const std::string& topic, FeedSource source) {
+  core_->feeds.try_emplace(topic, std::make_unique<Feed>(random_u64(), std::move(source)));
+}
+
+void InspectServer::row_changed(const std::string& topic, const std::string& key) {
+  if (Feed* feed = core_->feed(topic)) feed->changed(key);
+}
+
+bool InspectServer::followed(const std::string& topic) const {
+  Feed* feed = core_->feed(topic);
+  return feed != nullptr && feed->followed();
+}
+
 void InspectServer::publish_event(std::string level, std::string event, std::string line) {
   std::lock_guard hold(core_->lock);
   core_->events.push_back({{"seq", ++core_->event_count},

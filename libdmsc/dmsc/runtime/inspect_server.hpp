@@ -18,6 +18,7 @@
 
 #include "dmsc/core/result.hpp"
 #include "dmsc/core/time.hpp"
+#include "dmsc/runtime/feed.hpp"
 
 namespace grpc {
 class Service;
@@ -63,6 +64,12 @@ class InspectServer {
   // Watchers of `topic` get its new state, at most ten times a second. On the io_context's thread.
   // Watchers also look once a second by themselves, and are told only what differs.
   void notify_changed(std::string_view topic);
+  // A topic whose rows are streamed (Feed): before or after start(), on the io_context's thread. Of a name
+  // that is there already nothing changes. The source must be good as long as the io_context runs.
+  void follow_topic(const std::string& topic, FeedSource source);
+  // The row has changed, has come or has gone. Of an unknown topic nothing happens. io_context's thread.
+  void row_changed(const std::string& topic, const std::string& key);
+  bool followed(const std::string& topic) const;  // io_context's thread
   // One event for "watch events" and the ring of the last 256 that "show events" prints. Any
   // thread.
   void publish_event(std::string level, std::string event, std::string line);

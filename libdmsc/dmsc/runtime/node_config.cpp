@@ -74,13 +74,33 @@ linkstate::Liveness read_liveness(const ConfigNode& link) {
   return out;
 }
 
-LinkSection read_link(const ConfigNode& node) {
-  LinkSection link;
+// Neighbours found on an interface: who they are and where, they say themselves.
+void read_finder_ends(const ConfigNode& node, LinkSection& link) {
+  link.interface = node.required("interface", parse_interface);
+  link.name = node.optional("name", parse_link_name).value_or(link.interface);
+  link.local = node.optional("local", parse_local).value_or(Endpoint{"", kControlPort});
+  link.max_neighbours = static_cast<unsigned>(node.integer("max_neighbours", {1, 16, 256}));
+  for (const char* key : {"peer", "remote"}) {
+    if (node.has(key)) node.error(key, "not with discover: neighbours say it themselves");
+  }
+}
+
+void read_ends(const ConfigNode& node, LinkSection& link) {
   link.name = node.required("name", parse_link_name);
   link.peer = node.optional("peer", parse_node_name).value_or("");
   link.interface = node.optional("interface", parse_interface).value_or("");
   link.local = node.required("local", parse_local);
   link.remote = node.required("remote", parse_remote);
+}
+
+LinkSection read_link(const ConfigNode& node) {
+  LinkSection link;
+  link.discover = node.boolean("discover", false);
+  if (link.discover) {
+    read_finder_ends(node, link);
+  } else {
+    read_ends(node, link);
+  }
   link.metric = node.optional("metric", parse_metric).value_or(10);
   link.bandwidth_bps = node.bit_rate("bandwidth", {1000, 0, 10'000'000'000'000});
   if (node.has("mtu")) {
@@ -94,7 +114,8 @@ LinkSection read_link(const ConfigNode& node) {
 
 bool same_endpoints(const LinkSection& a, const LinkSection& b) {
   return a.name == b.name && a.peer == b.peer && a.interface == b.interface && a.local == b.local &&
-         a.remote == b.remote && a.mtu == b.mtu;
+         a.remote == b.remote && a.mtu == b.mtu && a.discover == b.discover &&
+         a.max_neighbours == b.max_neighbours;
 }
 
 NodeSection read_node_section(const ConfigNode& root, std::string_view daemon) {
@@ -129,6 +150,10 @@ std::vector<LinkSection> read_links_section(const ConfigNode& root) {
     if (!link.name.empty()) {
       auto [it, fresh] = names.emplace(link.name, node.path());
       if (!fresh) node.error("name", "'" + link.name + "' is already " + it->second);
+    }
+    if (link.discover) {
+      links.push_back(std::move(link));
+      continue;
     }
     std::string pair = to_string(link.local) + " to " + to_string(link.remote);
     auto [it, fresh] = locals.emplace(pair, node.path());

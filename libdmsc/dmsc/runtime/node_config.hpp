@@ -39,6 +39,10 @@ struct LinkSection {                 // links[]: a point-to-point UDP neighbour
   std::uint64_t bandwidth_bps = 0;   // capacity; 0 = unknown
   std::optional<std::uint16_t> mtu;  // of control and data datagrams; none = the interface's
   linkstate::Liveness liveness;
+  // Neighbours are found by multicast on `interface`, each over a link of its own with these settings;
+  // `peer` and `remote` are empty, `local` may be: then the interface's first IPv4 address.
+  bool discover = false;
+  unsigned max_neighbours = 16;
 };
 // Same link in every respect that a reload can only change by closing and opening it.
 bool same_endpoints(const LinkSection& a, const LinkSection& b);

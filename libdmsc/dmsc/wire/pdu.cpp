@@ -16,6 +16,7 @@ const char* to_string(PduType type) {
     case PduType::request: return "request";
     case PduType::mtu_probe: return "mtu-probe";
     case PduType::goodbye: return "goodbye";
+    case PduType::announcement: return "announcement";
   }
   return "unknown";
 }
@@ -63,7 +64,7 @@ Result<OpenedPdu> parse_pdu(ByteView datagram) {
     return make_error(Errc::invalid, "control PDU: length field ", std::to_string(length),
                       " in a datagram of ", std::to_string(datagram.size()));
   }
-  if (type < 1 || type > 8) {
+  if (type < 1 || type > 9) {
     return make_error(Errc::unsupported, "control PDU: type ", std::to_string(type));
   }
   return pdu;
@@ -183,6 +184,36 @@ Result<MtuProbe> decode_mtu_probe(ByteView body) {
                       std::to_string(body.size() + kPduOverhead));
   }
   return probe;
+}
+
+Bytes encode(const Announcement& a) {
+  ByteWriter w;
+  w.u64(a.domain.value).u32(a.hold_ms).u16(a.port).u8(0).u8(a.address.size()).bytes(a.address);
+  w.text8(a.name);
+  return w.take();
+}
+
+Result<Announcement> decode_announcement(ByteView body) {
+  ByteReader r(body);
+  Announcement a;
+  a.domain = DomainId{r.u64()};
+  a.hold_ms = r.u32();
+  a.port = r.u16();
+  r.u8();  // reserved, ignored on receipt
+  std::uint8_t size = r.u8();
+  a.address = to_bytes(r.bytes(size));
+  a.name = std::string(r.text8());
+  if (!r.ok()) return cut_short("announcement");
+  if (size != 4 && size != 16) {
+    return make_error(Errc::invalid, "announcement: an address of ", std::to_string(size), " bytes");
+  }
+  if (a.port == 0) return make_error(Errc::invalid, "announcement: port 0");
+  if (a.name.empty()) return make_error(Errc::invalid, "announcement: the sender's name is empty");
+  TlvReader extensions(r.rest());  // none is defined yet: a later version's are skipped
+  while (extensions.next()) {
+  }
+  if (!extensions.ok()) return with_context("announcement", extensions.error());
+  return a;
 }
 
 Bytes encode(const Goodbye& goodbye) {

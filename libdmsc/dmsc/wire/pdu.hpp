@@ -45,6 +45,7 @@ enum class PduType : std::uint8_t {
   request = 6,
   mtu_probe = 7,
   goodbye = 8,
+  announcement = 9,  // to the group, never on a link
 };
 const char* to_string(PduType type);
 
@@ -170,6 +171,20 @@ Result<std::vector<DigestRange>> decode_digest(ByteView body);
 // "Send me your copy of these."
 Bytes encode_request(const std::vector<LsaKey>& keys);
 Result<std::vector<LsaKey>> decode_request(ByteView body);
+
+// ---- announcement (multicast discovery) ----------------------------------------------------------
+
+// "Who hears this on the same interface: reach me there."
+struct Announcement {
+  DomainId domain;
+  std::uint32_t hold_ms = 0;   // forget the sender this long after the last one
+  Bytes address;               // 4 or 16 bytes: the sender's own on this interface
+  std::uint16_t port = 0;      // of its control socket
+  std::string name;            // 1-255 bytes
+  friend bool operator==(const Announcement&, const Announcement&) = default;
+};
+Bytes encode(const Announcement& announcement);
+Result<Announcement> decode_announcement(ByteView body);
 
 // ---- MTU probe (RFC 8899) and goodbye ---------------------------------------------------------------
 

@@ -111,6 +111,31 @@ TEST_CASE("config: two links may not share a name or a pair of addresses") {
         "f.yaml:4:40: links[1].remote: 10.0.0.1:7401 to 10.0.0.2:7401 is already links[0]\n");
 }
 
+TEST_CASE("config: neighbours found on an interface need no name, no ends") {
+  auto doc = ConfigDocument::parse(
+      "node: {name: sr-1}\nlinks:\n"
+      "  - {interface: eth1, discover: true, metric: delay, max_neighbours: 4}\n"
+      "  - {interface: eth2, discover: true, name: lan, local: 10.0.0.1}\n",
+      "f.yaml");
+  RouterConfig c = read_router_config(doc->root(), "srd");
+  doc->finish();
+  INFO(doc->report());
+  REQUIRE(doc->ok());
+  REQUIRE(c.links.size() == 2);
+  CHECK(c.links[0].discover);
+  CHECK(c.links[0].name == "eth1");
+  CHECK(c.links[0].metric == 0);
+  CHECK(c.links[0].max_neighbours == 4);
+  CHECK(c.links[0].local.host == "");
+  CHECK(c.links[1].name == "lan");
+  CHECK(c.links[1].local.host == "10.0.0.1");
+  CHECK(c.links[1].max_neighbours == 16);
+  CHECK(report_of("node: {name: a}\nlinks:\n  - {interface: eth1, discover: true, remote: 10.0.0.2}\n") ==
+        "f.yaml:3:48: links[0].remote: not with discover: neighbours say it themselves\n");
+  CHECK(report_of("node: {name: a}\nlinks:\n  - {discover: true}\n").find("interface: is required") !=
+        std::string::npos);
+}
+
 TEST_CASE("config: a run_dir too long for Unix sockets is refused") {
   std::string text = report_of("node: {name: a, run_dir: /" + std::string(100, 'x') + "}\n");
   CHECK(text.find("Unix sockets could not be named") != std::string::npos);

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
 #include <future>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -240,6 +241,150 @@ TEST_CASE("inspect: stopping answers what is open") {
   CHECK(asked.error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK_FALSE(stream->Read(&reply));
   CHECK(stream->Finish().error_code() == grpc::StatusCode::UNAVAILABLE);
+}
+
+namespace {
+
+// Follows a topic and applies what it hears, as a consumer would.
+struct Follower {
+  std::map<std::string, std::string> table;
+  std::uint64_t at = 0, deltas = 0, missed = 0, stream = 0;
+  int resyncs = 0, snapshots = 0;
+  bool whole = false;
+  void take(const v1::FollowReply& reply) {
+    stream = reply.stream();
+    if (reply.has_resync()) {
+      ++resyncs;
+      missed += reply.resync().missed();
+      whole = false;
+    } else if (reply.has_snapshot()) {
+      if (reply.snapshot().first()) table.clear();
+      for (const auto& row : reply.snapshot().rows()) table[row.key()] = row.json();
+      at = reply.snapshot().sequence();
+      whole = reply.snapshot().last();
+      snapshots += whole ? 1 : 0;
+    }
+    for (const auto& delta : reply.deltas().deltas()) {
+      REQUIRE(whole);
+      REQUIRE(delta.sequence() == at + 1);
+      at = delta.sequence();
+      ++deltas;
+      if (delta.removed()) table.erase(delta.key());
+      else table[delta.key()] = delta.json();
+    }
+  }
+};
+
+// Rows that the io_context's thread changes; `version` says how often.
+struct Rows {
+  std::map<std::string, int> rows;
+  std::uint64_t changes = 0;
+  FeedSource source() {
+    return {[this](const auto& name) {
+              for (const auto& [key, value] : rows) name(key);
+            },
+            [this](const std::string& key) -> std::optional<Json> {
+              auto it = rows.find(key);
+              if (it == rows.end()) return std::nullopt;
+              return Json{{"value", it->second}, {"text", std::string(200, 'x')}};
+            }};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("EV1 EV3 inspect: a killed and a slow follower; the counts add up and the rows agree") {
+  Fixture f;
+  Rows rows;
+  for (int i = 0; i < 1000; ++i) rows.rows["k" + std::to_string(i)] = i;
+  f.server.follow_topic("things", rows.source());
+  f.start();
+  auto change = [&](int times) {
+    std::promise<void> done;
+    boost::asio::post(f.io, [&] {
+      for (int i = 0; i < times; ++i) {
+        std::string key = "k" + std::to_string(rows.changes++ % 1500);
+        if (rows.rows.count(key) != 0 && rows.changes % 3 == 0) rows.rows.erase(key);
+        else rows.rows[key] = static_cast<int>(rows.changes);
+        f.server.row_changed("things", key);
+      }
+      done.set_value();
+    });
+    done.get_future().wait();
+  };
+  auto stub = v1::Inspect::NewStub(f.channel("inspect.sock"));
+  v1::FollowRequest request;
+  request.set_topic("things");
+  v1::FollowReply reply;
+  {
+    grpc::ClientContext killed;  // goes in the middle of its snapshot
+    auto stream = stub->Follow(&killed, request);
+    REQUIRE(stream->Read(&reply));
+    killed.TryCancel();
+    stream->Finish();
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  auto stream = stub->Follow(&context, request);
+  Follower slow;
+  while (!slow.whole) {
+    REQUIRE(stream->Read(&reply));
+    slow.take(reply);
+  }
+  std::uint64_t from = slow.at;
+  for (int i = 0; i < 40; ++i) change(1000);  // and it reads nothing: 10 MB, more than sockets hold
+  while (slow.at < 40000) {
+    REQUIRE(stream->Read(&reply));
+    slow.take(reply);
+  }
+  CHECK(slow.resyncs >= 1);
+  CHECK(slow.deltas + slow.missed == slow.at - from);
+  Follower fresh;
+  grpc::ClientContext late;
+  auto again = stub->Follow(&late, request);
+  while (!fresh.whole) {
+    REQUIRE(again->Read(&reply));
+    fresh.take(reply);
+  }
+  CHECK(fresh.deltas == 0);
+  CHECK(slow.table == fresh.table);
+  CHECK(slow.table.size() == rows.rows.size());
+  // Going on from a number: only what came since.
+  change(10);
+  while (fresh.at < slow.at + 10) {
+    REQUIRE(again->Read(&reply));
+    fresh.take(reply);
+  }
+  request.set_stream(slow.stream);
+  request.set_after(slow.at);
+  grpc::ClientContext resumed;
+  auto third = stub->Follow(&resumed, request);
+  while (slow.at < fresh.at) {
+    REQUIRE(third->Read(&reply));
+    REQUIRE(reply.has_deltas());
+    slow.take(reply);
+  }
+  CHECK(slow.table == fresh.table);
+  late.TryCancel();
+  resumed.TryCancel();
+  context.TryCancel();
+}
+
+TEST_CASE("EV6 inspect: a topic without a stream says which have one") {
+  Fixture f;
+  Rows rows;
+  f.server.follow_topic("things", rows.source());
+  f.start();
+  auto stub = v1::Inspect::NewStub(f.channel("inspect.sock"));
+  grpc::ClientContext context;
+  v1::FollowRequest request;
+  request.set_topic("nothing");
+  v1::FollowReply reply;
+  auto stream = stub->Follow(&context, request);
+  CHECK_FALSE(stream->Read(&reply));
+  grpc::Status status = stream->Finish();
+  CHECK(status.error_code() == grpc::StatusCode::NOT_FOUND);
+  CHECK(status.error_message() == "srd has no stream of 'nothing': it has things");
 }
 
 TEST_CASE("inspect: admin calls run the daemon's handlers; an absent one says so") {

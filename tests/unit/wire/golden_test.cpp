@@ -111,6 +111,11 @@ TEST_CASE("LS-P1 golden: keepalive, mtu probe, goodbye", "[golden]") {
   CHECK(decode_goodbye(check_pdu("goodbye", PduType::goodbye, encode(goodbye))).value() == goodbye);
 }
 
+TEST_CASE("LS-P1 golden: announcement", "[golden]") {
+  Announcement a{DomainId{0xd0}, 3500, {10, 1, 2, 3}, 7401, "sr-1"};
+  CHECK(decode_announcement(check_pdu("announcement", PduType::announcement, encode(a))).value() == a);
+}
+
 TEST_CASE("LS-P1 golden: update, ack", "[golden]") {
   LsaPtr lsa = sample_lsa(LsaType::prefix, prefix_body());
   ByteWriter w;
