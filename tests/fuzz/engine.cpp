@@ -181,6 +181,8 @@ class World {
         break;
       case 1:
         node_.set_overload(now_, value % 2 == 0);
+        node_.set_drain(now_, static_cast<linkstate::DrainLevel>(value / 2 % 3));
+        node_.set_link_drain(now_, kLink, static_cast<linkstate::DrainLevel>(value / 6 % 3));
         break;
       case 2:
         node_.set_link_quality(now_, kLink, value, value % 2 == 0);
