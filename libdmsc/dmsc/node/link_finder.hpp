@@ -28,6 +28,9 @@ class LinkFinder {
   void adjacency(NodeId node, bool up);
   void set_keys(const crypto::KeyChain& keys) { discovery_.set_keys(keys); }
 
+  // Of links made from now on.
+  void set_link(const LinkSettings& link) { settings_.link = link; }
+
   const FinderSettings& settings() const { return settings_; }
   const std::map<NodeId, linkstate::Discovery::Neighbour>& neighbours() const {
     return discovery_.neighbours();

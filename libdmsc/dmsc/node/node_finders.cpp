@@ -25,7 +25,7 @@ bool leads_to(const LinkFinder& finder, const LinkRecord& link) {
 void NodeImpl::start_finders(const std::vector<FinderSettings>& wanted) {
   for (auto it = finders_.begin(); it != finders_.end();) {
     bool keep = false;
-    for (const FinderSettings& f : wanted) keep = keep || f == it->second->settings();
+    for (const FinderSettings& f : wanted) keep = keep || change_finder(*it->second, f);
     std::string name = it->first;
     it = keep ? std::next(it) : finders_.erase(it);
     if (!keep) sync_found(name);
@@ -33,6 +33,24 @@ void NodeImpl::start_finders(const std::vector<FinderSettings>& wanted) {
   for (const FinderSettings& f : wanted) {
     if (finders_.count(f.name) == 0) start_finder(f);
   }
+}
+
+// Metric, capacity and liveness change without dropping anybody; false if another finder is needed.
+bool NodeImpl::change_finder(LinkFinder& finder, const FinderSettings& wanted) {
+  FinderSettings now_wanted = wanted;
+  now_wanted.link = finder.settings().link;
+  if (!(now_wanted == finder.settings()) || wanted.link.mtu != now_wanted.link.mtu) return false;
+  if (wanted == finder.settings()) return true;
+  finder.set_link(wanted.link);
+  for (auto& [id, link] : links_) {
+    if (link.finder != wanted.name) continue;
+    link.settings.metric = wanted.link.metric;
+    link.settings.capacity_bps = wanted.link.capacity_bps;
+    link.settings.liveness = wanted.link.liveness;
+    engine_.change_link(now(), engine_link(link));
+    log::info("link-changed", {{"link", link.settings.name}});
+  }
+  return true;
 }
 
 void NodeImpl::start_finder(const FinderSettings& settings) {

@@ -143,6 +143,7 @@ class NodeImpl final : public Node {
   // node_finders.cpp
   void start_finders(const std::vector<FinderSettings>& wanted);
   void start_finder(const FinderSettings& settings);
+  bool change_finder(LinkFinder& finder, const FinderSettings& wanted);
   void sync_found(const std::string& finder);
   bool configured_to(const std::string& address, std::uint16_t port) const;
   void found_link(const LinkFinder& finder, NodeId node, const linkstate::Discovery::Neighbour& n);
