@@ -74,9 +74,9 @@ struct EngineConfig {
   Bytes certificate;                    // DER, flooded as the identity LSA
   crypto::KeyChain keys;                // empty = refuse everything: authentication is always on
   std::uint32_t lsa_lifetime = 3600;    // seconds
+  bool discovers = false;               // links come later: wait for a first neighbour all the same
   std::shared_ptr<Primitives> primitives;  // null = the real ones
   InputSink* record_to = nullptr;       // takes a record of every input; outlives the engine
-  bool discovers = false;               // links come later: wait for a first neighbour all the same
 };
 
 // ---- outputs --------------------------------------------------------------------------------

@@ -85,14 +85,15 @@ void write_link(RecordWriter& w, const LinkConfig& link) {
 InputRecorder::InputRecorder(InputSink* sink, const EngineConfig& config, Time now) : sink_(sink) {
   if (sink_ == nullptr) return;
   const auto& [self, name, role, no_transit, domain, session, stored_epoch, clock_seconds, random_seed,
-               signer, certificate, keys, lsa_lifetime, primitives, record_to] = config;
+               signer, certificate, keys, lsa_lifetime, discovers, primitives,
+               record_to] = config;
   Entry e(*this, InputType::start, std::nullopt);
   e.body.fixed32(kRecordMagic).u8(kRecordVersion).svarint(now.time_since_epoch().count());
   e.body.varint(self.value).text(name).varint(static_cast<std::uint8_t>(role)).u8(no_transit ? 1 : 0);
   e.body.varint(domain.value).varint(session.value).varint(stored_epoch).varint(clock_seconds);
   e.body.varint(random_seed).raw(signer.public_key()).blob(certificate);
   write_keys(e.body, keys);
-  e.body.varint(lsa_lifetime);
+  e.body.varint(lsa_lifetime).u8(discovers ? 1 : 0);
   last_ = now;
 }
 

@@ -111,12 +111,14 @@ Status InputReader::read_start(ByteView body) {
   Bytes certificate = r.blob();
   crypto::KeyChain keys = read_keys(r);
   auto lifetime = r.number<std::uint32_t>();
+  bool discovers = r.varint() != 0;
   if (!r.done()) return broken("start", 0);
   config_ = EngineConfig{self,          name,        role,
                          no_transit,    domain,      session,
                          stored_epoch,  clock_seconds, random_seed,
                          crypto::SigningKey(crypto::Key32{}), std::move(certificate), std::move(keys),
-                         lifetime,      nullptr,     nullptr};
+                         lifetime,      discovers,   nullptr,
+                         nullptr};
   return Ok{};
 }
 

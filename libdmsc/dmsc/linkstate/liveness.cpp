@@ -1,11 +1,13 @@
-// Liveness and link measurement: keepalives with four timestamps, hold time, rapid polls, MTU probes
-// (docs/protocol.md, "Liveness").
+// Liveness and link measurement: keepalives with four timestamps, hold time, rapid polls, MTU
+// probes (docs/protocol.md, "Liveness").
 #include "dmsc/linkstate/impl.hpp"
 
 namespace dmsc::linkstate {
 namespace {
 
-std::uint64_t clock_of(Time now) { return static_cast<std::uint64_t>(now.time_since_epoch().count()); }
+std::uint64_t clock_of(Time now) {
+  return static_cast<std::uint64_t>(now.time_since_epoch().count());
+}
 
 constexpr Duration kMinPollGap = milliseconds(2);
 constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for ever
@@ -16,6 +18,18 @@ constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for 
 void Engine::Impl::negotiate(Link& l, const wire::Hello& hello) {
   l.interval = std::max<Duration>(l.config.liveness.interval, microseconds(hello.interval_us));
   l.multiplier = std::max<unsigned>(l.config.liveness.multiplier, hello.multiplier);
+}
+
+// While a link is up the engine is called at least once per interval, for the next keepalive. If it
+// was not, this node itself stood still (stopped, not scheduled, a machine frozen with all of its
+// nodes): that time is no silence of the neighbour.
+void Engine::Impl::enter(Time now) {
+  Duration gap = now - last_now;
+  last_now = now;
+  for (auto& [id, l] : links) {
+    if (l.up() && gap > 2 * l.interval)
+      l.last_heard = std::min(now, l.last_heard + gap - l.interval);
+  }
 }
 
 void Engine::Impl::start_liveness(Time now, Link& l) {
@@ -96,7 +110,8 @@ Status Engine::Impl::handle_mtu_probe(Time now, Link& l, ByteView body) {
   if (probe->reply) {
     l.path_mtu.answered(now, probe->size);
   } else {
-    transmit(l, wire::PduType::mtu_probe, wire::encode(wire::MtuProbe{true, probe->id, probe->size}));
+    transmit(l, wire::PduType::mtu_probe,
+             wire::encode(wire::MtuProbe{true, probe->id, probe->size}));
   }
   return Ok{};
 }
