@@ -166,7 +166,7 @@ void Center::tick() {
 std::vector<NodeId> Center::probe(const Name& prefix) {
   std::vector<NodeId> asked;
   for (const auto& [node, state] : sessions_) {
-    const wire::NodeBody* body = view_.attributes(node);
+    const routing::NodeAttributes* body = view_.attributes(node);
     if (body == nullptr || body->role != wire::NodeRole::gateway) continue;
     if (server_.probe(node, prefix)) asked.push_back(node);
   }

@@ -105,7 +105,7 @@ void DomainView::learn_object(ByteView signed_object) {
 }
 
 std::string DomainView::node_name(NodeId node) const {
-  const wire::NodeBody* body = topology_.attributes(node);
+  const routing::NodeAttributes* body = topology_.attributes(node);
   return body != nullptr ? body->name : "node " + std::to_string(node.value);
 }
 

@@ -44,7 +44,9 @@ class DomainView {
   std::string node_name(NodeId node) const;
   std::optional<NodeId> node_by_name(std::string_view name) const;
   std::vector<NodeId> nodes() const;
-  const wire::NodeBody* attributes(NodeId node) const { return topology_.attributes(node); }
+  const routing::NodeAttributes* attributes(NodeId node) const {
+    return topology_.attributes(node);
+  }
   // All instances a usable, granted prefix of that very name has.
   std::vector<ServingInstance> instances(const Name& prefix) const;
   std::vector<Name> prefixes() const;

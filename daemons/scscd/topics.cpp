@@ -27,7 +27,7 @@ Json nodes(const Center& center) {
   Json rows = Json::array();
   Time now = runtime::now();
   for (NodeId node : center.view().nodes()) {
-    const wire::NodeBody* body = center.view().attributes(node);
+    const routing::NodeAttributes* body = center.view().attributes(node);
     auto session = center.sessions().find(node);
     bool open = session != center.sessions().end();
     Json row{{"node", center.view().node_name(node)}, {"id", node.value}};

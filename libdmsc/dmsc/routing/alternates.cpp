@@ -1,100 +1,171 @@
-// Loop-free alternates (RFC 5286) for the case that every next hop of a destination is lost.
-//
-// S is the root, N a neighbour, E the primary neighbours, D the destination, d() distances under
-// the transit rule. With d(N,D) < d(N,S) + d(S,D) no shortest path of N to D comes back through S,
-// so N protects against loss of the links. With d(N,D) < d(N,E) + d(E,D) for every E as well, none
-// passes a primary neighbour: N protects against their loss too.
+#include "dmsc/routing/alternates.hpp"
+
 #include <algorithm>
-#include <map>
+#include <limits>
 #include <tuple>
 
 #include "dmsc/routing/spf.hpp"
 
 namespace dmsc::routing {
 namespace {
-
-// One SPF per neighbour of the root, whatever the number of links to it.
-struct Neighbour {
-  NodeId id;
-  std::uint32_t index = 0;
-  bool transit = false;
-  std::vector<std::uint32_t> distance;
-};
-struct Candidate {
-  FirstHop hop;
-  std::uint32_t metric = 0;
-  const Neighbour* neighbour = nullptr;
-};
-
-bool shorter(std::uint64_t a, std::uint32_t b, std::uint32_t c) {
-  if (b == kUnreachable || c == kUnreachable) return true;
-  return a < std::uint64_t{b} + c;
+constexpr std::uint64_t kLinkOnly = std::uint64_t{1} << 40;  // above any length
 }
 
-class AlternateFinder {
- public:
-  AlternateFinder(const Topology& topology, SpfResult& result)
-      : result_(result),
-        root_(topology.index(result.root)),
-        root_transit_(topology.transit_allowed(root_)) {
-    for (const Edge& edge : topology.edges(root_)) {
-      NodeId id = topology.node(edge.to);
-      auto [it, added] = neighbours_.try_emplace(id);
-      if (added) {
-        it->second = {id, edge.to, topology.transit_allowed(edge.to), distances_from(topology, id)};
-      }
-      candidates_.push_back({{edge.link, id}, edge.metric, &it->second});
+void Alternates::restart() { state_ = State::stale; }
+
+void Alternates::start(const Topology& topology, const Spf& spf) {
+  links_.clear();
+  neighbours_.clear();
+  const AdjacencyRows& rows = topology.rows();
+  const AdjacencyRows::Row& row = rows.rows()[spf.root_index_];
+  for (std::uint32_t i = row.begin; i < row.begin + row.edges; ++i) {
+    std::uint32_t to = rows.arcs()[i].to;
+    links_.push_back({{rows.infos()[i].link, topology.node(to)}, rows.arcs()[i].metric, to});
+  }
+  auto order = [](const OwnLink& l) { return std::tuple(l.hop.neighbour, l.metric, l.hop.link); };
+  std::sort(links_.begin(), links_.end(),
+            [&](const OwnLink& a, const OwnLink& b) { return order(a) < order(b); });
+  best_.assign(topology.node_count(), Best{});
+  verdicts_.assign(spf.sets_.limit(), Verdict{});
+  for (std::uint32_t i = 0; i < links_.size(); ++i) {
+    if (i == 0 || links_[i].to != links_[i - 1].to) neighbours_.push_back(i);
+    const HopLabel& label = spf.tree_.labels()[links_[i].to];
+    for (const FirstHop& hop : spf.sets_.members(label.set, kMaxEcmp)) {
+      if (hop.neighbour == links_[i].hop.neighbour) best_[links_[i].to].direct = true;
     }
   }
+  // Trees of nodes that are no neighbours any more.
+  for (auto it = kept_.begin(); it != kept_.end();) {
+    bool stays = std::any_of(links_.begin(), links_.end(),
+                             [&](const OwnLink& l) { return l.to == it->first; });
+    it = stays ? std::next(it) : kept_.erase(it);
+  }
+  next_ = 0;
+  state_ = State::stepping;
+}
 
-  void find(std::uint32_t index) {
-    Destination& d = result_.destinations[index];
-    d.alternate.reset();
-    d.protection = Protection::none;
-    if (index == root_ || d.distance == kUnreachable) return;
-    auto best = std::tuple(false, ~std::uint64_t{0}, NodeId{}, std::uint32_t{0});
-    for (const Candidate& c : candidates_) {
-      if (!protects_links(c, d, index)) continue;
-      bool node = protects_nodes(c, d, index);
-      std::uint64_t cost = std::uint64_t{c.metric} + c.neighbour->distance[index];
-      auto rank = std::tuple(!node, cost, c.hop.neighbour, c.hop.link);
-      if (d.alternate && best <= rank) continue;
-      best = rank;
-      d.alternate = c.hop;
-      d.protection = node ? Protection::node : Protection::link;
+void Alternates::run_or_repair(const Topology& topology, std::uint32_t neighbour, Kept& kept) {
+  scratch_.heads.clear();
+  bool small = kept.valid && topology.changed_since(kept.version, scratch_.heads);
+  kept.version = topology.version();
+  kept.valid = true;
+  if (small) {
+    bool repaired = kept.tree.repair(topology.rows(), {}, scratch_, 64 + topology.node_count() / 8);
+    Tree::done(scratch_);
+    if (repaired) return;
+  }
+  kept.tree.run(topology.rows(), neighbour, {}, scratch_);
+}
+
+const Alternates::Tree& Alternates::tree_of(const Topology& topology, std::uint32_t neighbour) {
+  auto it = kept_.find(neighbour);
+  std::size_t fit = budget_ / (sizeof(DistanceLabel) * topology.node_count());
+  if (it == kept_.end() && kept_.size() < fit) it = kept_.try_emplace(neighbour).first;
+  Kept& kept = it == kept_.end() ? spare_ : it->second;
+  if (&kept == &spare_) spare_.valid = false;
+  run_or_repair(topology, neighbour, kept);
+  return kept.tree;
+}
+
+const Alternates::OwnLink* Alternates::own_link(const FirstHop& hop) const {
+  auto at = std::lower_bound(
+      links_.begin(), links_.end(), hop.neighbour,
+      [](const OwnLink& l, NodeId neighbour) { return l.hop.neighbour < neighbour; });
+  while (at != links_.end() && at->hop.neighbour == hop.neighbour && at->hop != hop) ++at;
+  return at != links_.end() && at->hop == hop ? &*at : nullptr;
+}
+
+const Alternates::Verdict& Alternates::verdict(const Spf& spf, std::uint32_t set,
+                                               std::size_t neighbour, const Tree& tree) {
+  Verdict& v = verdicts_[set];
+  if (v.neighbour == neighbour) return v;
+  v = {neighbour, std::numeric_limits<std::int64_t>::max(), Topology::kNone, false};
+  std::vector<FirstHop> members = spf.sets_.members(set, kMaxEcmp);
+  NodeId id = links_[neighbours_[neighbour]].hop.neighbour;
+  for (const FirstHop& hop : members) {
+    if (hop.neighbour == id) v.primary = true;
+    const OwnLink* link = own_link(hop);
+    std::uint32_t there = tree.labels()[link->to].distance;
+    if (there == kUnreachable) continue;
+    v.threshold = std::min(v.threshold, std::int64_t{there} - std::int64_t{link->metric});
+  }
+  for (std::uint32_t i = neighbours_[neighbour];
+       i < links_.size() && links_[i].hop.neighbour == id && v.link == Topology::kNone; ++i) {
+    if (!std::binary_search(members.begin(), members.end(), links_[i].hop)) v.link = i;
+  }
+  return v;
+}
+
+// What one neighbour can do for every node.
+void Alternates::offer(const Topology& topology, const Spf& spf, std::size_t neighbour,
+                       const Tree& tree) {
+  std::uint32_t root = spf.root_index_, self = links_[neighbours_[neighbour]].to;
+  bool transit = topology.transit_allowed(self);
+  std::uint32_t to_root = tree.labels()[root].distance;
+  bool comes_back = topology.transit_allowed(root) && to_root != kUnreachable;
+  for (std::uint32_t node = 0; node < best_.size(); ++node) {
+    const HopLabel& label = spf.tree_.labels()[node];
+    std::uint32_t there = tree.labels()[node].distance;
+    if (label.set == HopSets::kEmpty || there == kUnreachable) continue;
+    if (!transit && node != self) continue;
+    if (comes_back && there >= std::uint64_t{to_root} + label.distance) continue;
+    const Verdict& v = verdict(spf, label.set, neighbour, tree);
+    if (v.link == Topology::kNone) continue;
+    Best& best = best_[node];
+    bool protects_nodes = !v.primary && !best.direct &&
+                          std::int64_t{there} - std::int64_t{label.distance} < v.threshold;
+    std::uint64_t rank = std::uint64_t{links_[v.link].metric} + there;
+    if (!protects_nodes) rank += kLinkOnly;
+    if (rank >= best.rank) continue;
+    best.rank = rank;
+    best.hop = v.link;
+  }
+}
+
+void Alternates::finish(Spf& spf) {
+  spf.changed_.clear();
+  spf.groups_.begin();
+  for (std::uint32_t node = 0; node < best_.size(); ++node) {
+    const Best& best = best_[node];
+    std::uint32_t set = spf.tree_.labels()[node].set;
+    GroupId group = kNoGroup;
+    if (best.rank == ~std::uint64_t{0}) {
+      group = spf.groups_.plain(spf.sets_, set);
+    } else {
+      Protection protection = best.rank < kLinkOnly ? Protection::node : Protection::link;
+      const NextHopGroup& held = spf.groups_[spf.group_[node]];
+      bool same = spf.groups_.set_of(spf.group_[node]) == set && held.protection == protection &&
+                  held.alternate == links_[best.hop].hop;
+      group = same ? spf.group_[node]
+                   : spf.groups_.with(spf.sets_, set, links_[best.hop].hop, protection);
     }
+    if (group == spf.group_[node]) continue;
+    spf.assign(node, group);
+    spf.changed_.push_back(node);
   }
+  spf.groups_.end();
+  best_ = {};
+  verdicts_ = {};
+  spare_.tree.clear();
+  state_ = State::current;
+}
 
- private:
-  bool protects_links(const Candidate& c, const Destination& d, std::uint32_t index) const {
-    const Neighbour& n = *c.neighbour;
-    if (n.index != index && !n.transit) return false;
-    if (n.distance[index] == kUnreachable) return false;
-    if (std::binary_search(d.next_hops.begin(), d.next_hops.end(), c.hop)) return false;
-    return !root_transit_ || shorter(n.distance[index], n.distance[root_], d.distance);
+void Alternates::step(const Topology& topology, Spf& spf) {
+  if (state_ == State::stale) start(topology, spf);
+  if (next_ < neighbours_.size()) {
+    const Tree& tree = tree_of(topology, links_[neighbours_[next_]].to);
+    offer(topology, spf, next_, tree);
+    ++next_;
   }
-  bool protects_nodes(const Candidate& c, const Destination& d, std::uint32_t index) const {
-    return std::all_of(d.next_hops.begin(), d.next_hops.end(), [&](const FirstHop& primary) {
-      const Neighbour& e = neighbours_.at(primary.neighbour);
-      return e.index != index && e.index != c.neighbour->index &&
-             shorter(c.neighbour->distance[index], c.neighbour->distance[e.index],
-                     e.distance[index]);
-    });
-  }
+  if (next_ >= neighbours_.size()) finish(spf);
+}
 
-  SpfResult& result_;
-  std::uint32_t root_;
-  bool root_transit_;
-  std::map<NodeId, Neighbour> neighbours_;
-  std::vector<Candidate> candidates_;
-};
-
-}  // namespace
-
-void add_alternates(const Topology& topology, SpfResult& result) {
-  if (topology.index(result.root) == Topology::kNone) return;
-  AlternateFinder finder(topology, result);
-  for (std::uint32_t i = 0; i < result.destinations.size(); ++i) finder.find(i);
+std::size_t Alternates::bytes() const {
+  std::size_t bytes = links_.capacity() * sizeof(OwnLink) + best_.capacity() * sizeof(Best) +
+                      verdicts_.capacity() * sizeof(Verdict) + scratch_.bytes() +
+                      spare_.tree.bytes();
+  for (const auto& [node, kept] : kept_) bytes += kept.tree.bytes() + sizeof(Kept);
+  return bytes;
 }
 
 }  // namespace dmsc::routing

@@ -12,6 +12,7 @@ class QuadHeap {
  public:
   bool empty() const { return items_.empty(); }
   void clear() { items_.clear(); }
+  std::size_t bytes() const { return items_.capacity() * sizeof(std::uint64_t); }
 
   void push(std::uint32_t distance, std::uint32_t node) {
     std::uint64_t item = std::uint64_t{distance} << 32 | node;

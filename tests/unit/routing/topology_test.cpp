@@ -9,7 +9,7 @@ using namespace dmsc;
 using namespace dmsc::routing;
 
 namespace {
-std::size_t edge_count(const Topology& t) { return t.graph().edges.size(); }
+std::size_t edge_count(const Topology& t) { return t.edge_count(); }
 }  // namespace
 
 TEST_CASE("S1 topology: a link counts only when both ends advertise it with matching link ids") {
