@@ -2,14 +2,111 @@
 #include "dmsc/routing/spf_backoff.hpp"
 
 #include <catch2/catch.hpp>
+#include <ostream>
+#include <random>
 
 using namespace dmsc;
 using namespace dmsc::routing;
 
 namespace {
+
 Time at(int ms) { return Time{} + milliseconds(ms); }
 using State = SpfBackoff::State;
+
+// Runs SPF whenever it is due until `end`, the machine's own timers included. Returns the runs.
+std::vector<Time> run_until(SpfBackoff& b, Time end) {
+  std::vector<Time> runs;
+  while (true) {
+    std::optional<Time> due = b.due(), machine = b.next_deadline();
+    bool run = due && (!machine || *due <= *machine);
+    std::optional<Time> next = run ? due : machine;
+    if (!next || *next > end) return runs;
+    if (run) {
+      runs.push_back(*next);
+      b.ran(*next);
+    } else {
+      b.tick(*next);
+    }
+  }
+}
+
+enum class Input { good, urgent, learn, holddown, ran };
+
+struct Row {
+  State from;
+  bool pending;  // a run for good news, wanted since 5 ms before the input, is pending
+  Input input;
+  State to;
+  int due_after;  // ms after the input; -1 = no run is pending
+};
+
+// A machine in that state at 10,000 ms, its last run 1 s before, its last event 1 s before or (with
+// a pending run) 5 ms before.
+SpfBackoff machine_in(State state, bool pending) {
+  SpfDelayConfig config;
+  config.holddown = seconds(4);
+  config.learn = state == State::long_wait ? milliseconds(200) : seconds(3);
+  SpfBackoff b(config);
+  if (state != State::quiet) {
+    b.event(at(8000), true);
+    b.ran(at(8000));
+    b.event(at(9000), true);
+    b.ran(at(9000));
+  }
+  if (pending) b.event(at(9995), false);
+  return b;
+}
+
 }  // namespace
+
+TEST_CASE("S10 spf delay: every state and event") {
+  const Row table[] = {
+      // A run pending in quiet is the one of the event that ended quiet: not possible otherwise.
+      {State::quiet, false, Input::good, State::short_wait, 0},
+      {State::quiet, false, Input::urgent, State::short_wait, 0},
+      {State::quiet, false, Input::learn, State::quiet, -1},
+      {State::quiet, false, Input::holddown, State::quiet, -1},
+      {State::quiet, false, Input::ran, State::quiet, -1},
+      {State::short_wait, false, Input::good, State::short_wait, 20},
+      {State::short_wait, false, Input::urgent, State::short_wait, 0},
+      {State::short_wait, false, Input::learn, State::long_wait, -1},
+      {State::short_wait, false, Input::holddown, State::quiet, -1},
+      {State::short_wait, false, Input::ran, State::short_wait, -1},
+      {State::short_wait, true, Input::good, State::short_wait, 15},
+      {State::short_wait, true, Input::urgent, State::short_wait, 0},
+      {State::short_wait, true, Input::learn, State::long_wait, 15},
+      {State::short_wait, true, Input::holddown, State::quiet, 15},
+      {State::short_wait, true, Input::ran, State::short_wait, -1},
+      {State::long_wait, false, Input::good, State::long_wait, 200},
+      {State::long_wait, false, Input::urgent, State::long_wait, 0},
+      {State::long_wait, false, Input::learn, State::long_wait, -1},
+      {State::long_wait, false, Input::holddown, State::quiet, -1},
+      {State::long_wait, false, Input::ran, State::long_wait, -1},
+      {State::long_wait, true, Input::good, State::long_wait, 200},  // calm counts anew
+      {State::long_wait, true, Input::urgent, State::long_wait, 0},
+      {State::long_wait, true, Input::learn, State::long_wait, 195},
+      {State::long_wait, true, Input::holddown, State::quiet, 1995},  // LONG; calm ran long before
+      {State::long_wait, true, Input::ran, State::long_wait, -1},
+  };
+  for (const Row& row : table) {
+    INFO("state " << static_cast<int>(row.from) << ", pending " << row.pending << ", input "
+                  << static_cast<int>(row.input));
+    SpfBackoff b = machine_in(row.from, row.pending);
+    REQUIRE(b.state() == row.from);
+    REQUIRE(b.due().has_value() == row.pending);
+    switch (row.input) {
+      case Input::good: b.event(at(10000), false); break;
+      case Input::urgent: b.event(at(10000), true); break;
+      case Input::learn: b.tick(row.from == State::short_wait ? at(11000) : at(10000)); break;
+      case Input::holddown: b.tick(at(13995)); break;
+      case Input::ran: b.ran(at(10000)); break;
+    }
+    CHECK(b.state() == row.to);
+    CHECK(b.due().has_value() == (row.due_after >= 0));
+    if (row.due_after >= 0 && b.due()) CHECK(*b.due() == at(10000 + row.due_after));
+    if (row.to == State::quiet) CHECK_FALSE(b.next_deadline());
+  }
+}
 
 TEST_CASE("S10 spf delay: the first event runs at once, later ones after SHORT, then LONG") {
   SpfBackoff b;
@@ -29,40 +126,79 @@ TEST_CASE("S10 spf delay: the first event runs at once, later ones after SHORT, 
   b.ran(at(70));
   b.tick(at(200));
   CHECK(b.state() == State::long_wait);
-  b.event(at(210), false);
-  CHECK(b.due() == at(610));
+  // Good news that keeps coming waits for LONG and no longer.
+  std::vector<Time> runs;
+  for (int t = 210; t <= 5000; t += 100) {
+    for (Time run : run_until(b, at(t))) runs.push_back(run);
+    b.event(at(t), false);
+  }
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0] == at(2210));
+  CHECK(runs[1] == at(4210));
 }
 
-TEST_CASE("S10 spf delay: in LONG_WAIT bad news runs SPF LEARN after the last run, not after LONG") {
+TEST_CASE("S10 spf delay: urgent news runs at once, also when a run is pending, SHORT apart") {
   SpfBackoff b;
   b.event(at(0), false);
   b.ran(at(0));
-  b.event(at(190), false);
-  b.ran(at(210));
+  b.event(at(30), false);
+  CHECK(b.due() == at(50));
+  b.event(at(35), true);
+  CHECK(b.due() == at(35));
+  b.ran(at(35));
+  b.event(at(36), true);
+  CHECK(b.due() == at(75));  // the second run within 320 ms: the gap is 40 ms now
+  b.ran(at(75));
+  b.tick(at(200));
   REQUIRE(b.state() == State::long_wait);
-  b.event(at(220), false);
-  CHECK(b.due() == at(620));
-  b.event(at(300), true);
-  CHECK(b.due() == at(410));  // brought forward to 210 + LEARN
-  b.ran(at(410));
-  b.event(at(420), true);
-  CHECK(b.due() == at(610));
-  b.ran(at(610));
-  b.event(at(1500), true);
-  CHECK(b.due() == at(1500));
+  b.event(at(1000), true);
+  CHECK(b.due() == at(1000));
 }
 
-TEST_CASE("S10 spf delay: bad news runs at once in SHORT_WAIT and brings a pending run forward") {
+TEST_CASE("S10 spf delay: up to three failures a second none of them waits") {
   SpfBackoff b;
-  b.event(at(0), false);
-  b.ran(at(0));
-  b.event(at(10), false);
-  CHECK(b.due() == at(30));
-  b.event(at(15), true);
-  CHECK(b.due() == at(15));
-  b.ran(at(15));
-  b.event(at(20), true);
-  CHECK(b.due() == at(20));
+  for (int t = 0; t < 20000; t += 334) {
+    b.event(at(t), true);
+    REQUIRE(b.due() == at(t));
+    b.ran(at(t));
+  }
+}
+
+TEST_CASE("S10 spf delay: good news is through half a second after the last flap at most") {
+  std::mt19937 random(3);
+  for (int run = 0; run < 200; ++run) {
+    SpfBackoff b;
+    int t = 0, every = 5 + static_cast<int>(random() % 400);
+    for (int i = 0; i < 300; ++i, t += every) {
+      run_until(b, at(t));
+      b.event(at(t), i % 2 == 0);
+    }
+    int last = t - every;
+    std::vector<Time> runs = run_until(b, at(last + 10000));
+    REQUIRE(runs.size() <= 1);
+    if (!runs.empty()) CHECK(runs[0] <= at(last + 500));
+    CHECK(b.state() == State::quiet);
+    b.event(at(last + 20000), false);
+    CHECK(b.due() == at(last + 20000));  // and the first run in quiet is immediate again
+  }
+}
+
+TEST_CASE("S10 spf delay: 100 flaps a second for a minute are 30 runs at most") {
+  std::mt19937 random(4);
+  for (int run = 0; run < 50; ++run) {
+    SpfBackoff b;
+    std::size_t runs = 0;
+    for (int flap = 0; flap < 6000; ++flap) {
+      int down = 10 * flap, up = down + 1 + static_cast<int>(random() % 9);
+      runs += run_until(b, at(down)).size();
+      b.event(at(down), true);
+      runs += run_until(b, at(up)).size();
+      b.event(at(up), run % 2 == 0);  // urgent too, where the link is the only way
+    }
+    runs += run_until(b, at(70000)).size();
+    CHECK(runs <= 30);
+    CHECK(runs >= 20);  // nor is anybody left waiting for more than the largest gap
+  }
 }
 
 TEST_CASE("S10 spf delay: quiet again after HOLDDOWN without an event, from both states") {
