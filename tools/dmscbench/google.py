@@ -22,6 +22,11 @@ BASELINES = {
     "spf": {"spf": "textbook_dijkstra", "spf_unit": "textbook_dijkstra_unit", "repair_median": "full_median",
             "repair_p99": "full_p99", "alternates_repaired": "alternates_anew"},
 }
+# What is good enough, in the unit of the figure.
+LIMITS = {
+    "spf": {"spf/10000": 2e6, "spf/100000": 40e6, "spf/1000000": 500e6, "spf_unit/1024": 1e6,
+            "repair_median/10000": 0.2e6, "flaps_of_one_link/1000": 6e9, "flaps_of_any_link/1000": 6e9},
+}
 
 
 def programs() -> list[str]:
@@ -52,7 +57,7 @@ def parse(name: str, report: dict) -> list[Figure]:
     failed = [c for c in cases if c.get("error_occurred")]
     if failed:
         raise LabError(f"bench_{name}: {failed[0]['name']}: {failed[0].get('error_message')}")
-    values = {case["name"]: _value(case) for case in cases}
+    values = {re.sub(r"/(iterations:\d+|manual_time)", "", case["name"]): _value(case) for case in cases}
     pairs = BASELINES.get(name, {})
     out = []
     for case, (value, unit) in values.items():
@@ -61,7 +66,8 @@ def parse(name: str, report: dict) -> list[Figure]:
             continue
         beside = "/".join([pairs[stem]] + ([arguments] if arguments else [])) if stem in pairs else ""
         baseline = values[beside][0] if beside in values and values[beside][1] == unit else None
-        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit == "ns"))
+        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit == "ns",
+                          limit=LIMITS.get(name, {}).get(case)))
     return out
 
 

@@ -32,6 +32,7 @@ class NextHopGroups {
   std::uint32_t set_of(GroupId id) const { return groups_[id].set; }
   GroupId limit() const { return static_cast<GroupId>(groups_.size()); }
   bool in_use(GroupId id) const { return groups_[id].users != 0; }
+  std::uint32_t users(GroupId id) const { return groups_[id].users; }  // destinations
 
   // Starts a round of changes: numbers that the last round retired may be used anew.
   void begin();

@@ -130,6 +130,18 @@ bool Spf::update_alternates(const Topology& topology, std::size_t neighbours) {
 bool Spf::alternates_current() const { return alternates_->current(); }
 void Spf::set_alternates_budget(std::size_t bytes) { alternates_->set_budget(bytes); }
 
+Spf::Protected Spf::count_protected() const {
+  Protected out;
+  for (GroupId id = 1; id < groups_.limit(); ++id) {
+    switch (groups_[id].protection) {
+      case Protection::none: out.none += groups_.users(id); break;
+      case Protection::link: out.link += groups_.users(id); break;
+      case Protection::node: out.node += groups_.users(id); break;
+    }
+  }
+  return out;
+}
+
 std::vector<NodeId> Spf::path_to(const Topology& topology, NodeId target) const {
   std::uint32_t index = topology.index(target);
   if (index == Topology::kNone || !valid_) return {};

@@ -61,6 +61,12 @@ class Spf {
   // retired() belong to the same step.
   const std::vector<std::uint32_t>& changed() const { return changed_; }
 
+  // Destinations by how their alternate protects them. Costs the number of groups.
+  struct Protected {
+    std::size_t none = 0, link = 0, node = 0;
+  };
+  Protected count_protected() const;
+
   // Node ids of one shortest path to `target`, both ends included; empty if unreachable. Of equal ones,
   // each node is reached from the lowest node id. Costs the length of the path.
   std::vector<NodeId> path_to(const Topology& topology, NodeId target) const;

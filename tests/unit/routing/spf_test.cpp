@@ -2,6 +2,7 @@
 #include "dmsc/routing/spf.hpp"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 
 #include "tests/unit/routing/graphs.hpp"
 
@@ -74,6 +75,47 @@ TEST_CASE("S7 spf: unit-weight grids have astronomically many paths and cost no 
   CHECK(corner.next_hops.size() == 2);
 }
 
+TEST_CASE("S7 spf: a unit-weight grid of 32 x 32 nodes needs less than 1 MB besides its result") {
+  TestNetwork net = grid(32);  // 4.6e17 shortest paths from corner to corner
+  Topology t = net.topology();
+  Spf spf(NodeId{1});
+  spf.update(t);
+  CHECK(spf.last_work() == 1024);
+  CHECK(spf.scratch_bytes() < 64 << 10);
+  CHECK(spf.result_bytes() < 64 << 10);
+  CHECK(spf.groups().added().size() == 3);  // right, down and both: what 1,023 destinations share
+  spf.update_alternates(t);
+  CHECK(spf.scratch_bytes() < 1 << 20);
+}
+
+TEST_CASE("S7 spf: the work grows as the edges do") {
+  // Of four times as many nodes, nodes settled and edges read are four times as many; what is left is
+  // the depth of the heap and the cache. The least of several runs each, in turn.
+  std::map<std::uint32_t, double> best{{100, 1e9}, {200, 1e9}};
+  std::mt19937 random(2);
+  std::map<std::uint32_t, Topology> topologies;
+  for (std::uint32_t side : {100U, 200U}) {
+    TestNetwork net = grid(side);
+    for (auto& [id, body] : net.bodies) {
+      for (wire::Adjacency& a : body.adjacencies) {
+        a.metric = 1 + static_cast<std::uint32_t>(random() % 100);
+      }
+    }
+    topologies[side] = net.topology();
+  }
+  for (int run = 0; run < 30; ++run) {
+    for (auto& [side, topology] : topologies) {
+      Spf spf(NodeId{side * side / 2 + side / 2});
+      auto begin = std::chrono::steady_clock::now();
+      spf.update(topology);
+      std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      best[side] = std::min(best[side], took.count());
+      REQUIRE(spf.last_work() == side * side);
+    }
+  }
+  CHECK(best[200] / best[100] <= 5.5);
+}
+
 TEST_CASE("S7 spf: at most 64 first hops, the lowest links, without duplicates") {
   TestNetwork net;
   for (std::uint32_t i = 0; i < 100; ++i) {
@@ -139,8 +181,11 @@ TEST_CASE("S9 alternates: the best protection there is, loop-free, on 1000 rando
     Topology t = net.topology();
     Oracle oracle(net);
     auto root = 1 + static_cast<std::uint32_t>(random() % net.bodies.size());
-    SpfResult result = run_spf(t, NodeId{root});
-    add_alternates(t, result);
+    Spf spf(NodeId{root});
+    spf.update(t);
+    spf.update_alternates(t);
+    SpfResult result = expand(t, spf);
+    std::map<Protection, std::size_t> counted;
     for (const auto& [id, other] : net.bodies) {
       const Destination& d = to(t, result, id);
       if (id == root || d.distance == kUnreachable) {
@@ -170,7 +215,12 @@ TEST_CASE("S9 alternates: the best protection there is, loop-free, on 1000 rando
       REQUIRE(d.alternate.has_value() == (best != Protection::none));
       if (d.alternate) REQUIRE(judge(*d.alternate) == best);
       ++seen[best];
+      ++counted[best];
     }
+    Spf::Protected told = spf.count_protected();
+    REQUIRE(told.none == counted[Protection::none]);
+    REQUIRE(told.link == counted[Protection::link]);
+    REQUIRE(told.node == counted[Protection::node]);
   }
   CHECK(seen[Protection::none] > 500);
   CHECK(seen[Protection::link] > 500);
