@@ -48,6 +48,7 @@ void Engine::Impl::send_hello(Time now, Link& l) {
   transmit(l, wire::PduType::hello, wire::encode(h));
   bool settled = l.up() && (l.synchronised || now >= l.up_since + kFastSyncPeriod);
   Duration interval = settled ? kHelloInterval : kFastHello;
+  if (l.loss_notices > 0 && --l.loss_notices > 0) interval = kLossNoticeGap;
   l.hello_due = now + random.between(interval - interval / 5, interval);
 }
 
@@ -80,10 +81,12 @@ Status Engine::Impl::handle_hello(Time now, Link& l, const wire::PduHeader& head
   const wire::Hello& hello = *decoded;
   ++counters.hellos_in;
   if (hello.domain != config.domain) {
+    ++counters.refused_hellos;
     charge(now, l.config.id, header.sender, "hello of another domain", "");
     return Ok{};
   }
   if (!l.config.peer_name.empty() && hello.name != l.config.peer_name) {
+    ++counters.refused_hellos;
     charge(now, l.config.id, header.sender, "wrong neighbour",
            "expected " + l.config.peer_name + ", heard " + hello.name);
     return Ok{};
@@ -96,6 +99,7 @@ Status Engine::Impl::handle_hello(Time now, Link& l, const wire::PduHeader& head
     return Ok{};
   }
   if (!known && l.state >= AdjacencyState::two_way && !echoes) {
+    ++counters.strangers;
     reply_hello(now, l);  // changes nothing; a restarted neighbour learns our nonce from it
     return Ok{};
   }
@@ -165,14 +169,14 @@ void Engine::Impl::bring_up(Time now, Link& l) {
   l.hello_due = now;
   // One side asks, or both would send the same ranges; hellos start the other if this is lost.
   if (config.self < l.peer.node) start_repair(now, l);
-  // Good news: told when the first round trip is measured, together with what else comes up now; later
-  // if the link has flapped.
-  l.publish_after = std::max(l.up_throttle.earliest(now), now + kUpHold);
-  l.up_throttle.charge(now);
+  // Good news: told when the first round trip is measured, together with what else comes up now. A link
+  // that flaps is told when it has stayed up for a while, so while it goes on nobody hears of it.
+  l.publish_after = now + (l.flaps_free.earliest(now) > now ? kFlapHold : kUpHold);
+  l.flaps_free.charge(now);
 }
 
 void Engine::Impl::drop(Time now, Link& l, const std::string& reason) {
-  bool was_up = l.up();
+  bool was_up = l.up(), was_told = l.told();
   NodeId neighbour = l.peer.node;
   l.state = AdjacencyState::down;
   l.peer = {};
@@ -189,9 +193,10 @@ void Engine::Impl::drop(Time now, Link& l, const std::string& reason) {
   waiting.forget(l.config.id);
   if (!was_up) return;
   ++l.flaps;
+  l.loss_notices = kLossNotices;  // the other end may still hear us, and nothing else would tell it
   l.down_reason = reason;
   emit(AdjacencyDown{l.config.id, neighbour, reason});
-  update_node_lsa(now, true);
+  if (was_told) update_node_lsa(now, true);
 }
 
 void Engine::Impl::say_goodbye(Link& l, const std::string& reason) {

@@ -59,7 +59,28 @@ Engine::Impl::Impl(EngineConfig c, Time now)
 
 Link* Engine::Impl::link(LinkId id) {
   auto it = links.find(id);
-  return it == links.end() ? nullptr : &it->second;
+  if (it == links.end()) return nullptr;
+  touch(it->second);
+  return &it->second;
+}
+
+void Engine::Impl::touch(Link& l) {
+  if (!std::exchange(l.touched, true)) touched_links.push_back(l.config.id);
+  if (!std::exchange(l.to_pump, true)) links_to_pump.push_back(l.config.id);
+}
+
+void Engine::Impl::settle_links() {
+  for (LinkId id : std::exchange(touched_links, {})) {
+    auto it = links.find(id);
+    if (it == links.end()) continue;  // removed since
+    Link& l = it->second;
+    l.touched = false;
+    std::optional<Time> due = link_deadline(l);
+    if (due == l.due) continue;
+    if (l.due) link_due.erase({*l.due, id});
+    if (due) link_due.insert({*due, id});
+    l.due = due;
+  }
 }
 
 void Engine::Impl::transmit(Link& l, wire::PduType type, ByteView body) {
@@ -104,6 +125,7 @@ void Engine::Impl::receive(Time now, Link& l, ByteView datagram) {
     return charge(now, l.config.id, {}, "malformed packet", pdu.error().message);
   }
   if (pdu->header.sender == config.self) {
+    ++counters.reflected;
     return charge(now, l.config.id, config.self,
                   pdu->header.session == config.session ? "own packet reflected"
                                                         : "another node uses our node id",
@@ -123,7 +145,8 @@ void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, By
     const Peer& p = l.peer;
     if (l.state < AdjacencyState::two_way || header.sender != p.node || header.link != p.link ||
         header.session != p.session) {
-      return;  // a stranger, or a session that is over: nothing changes
+      ++counters.strangers;  // or a session that is over: nothing changes
+      return;
     }
     if (!l.replay.accept(header.counter)) {
       ++counters.replays;
@@ -155,7 +178,14 @@ void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, By
 }
 
 void Engine::Impl::tick(Time now) {
-  for (auto& [id, l] : links) {
+  settle_links();
+  std::vector<LinkId> due;
+  for (auto it = link_due.begin(); it != link_due.end() && it->first <= now; ++it) {
+    due.push_back(it->second);
+  }
+  std::sort(due.begin(), due.end());  // whenever the deadlines were asked for, the same happens
+  for (LinkId id : due) {
+    Link& l = *link(id);
     tick_hello(now, l);
     if (l.up()) tick_liveness(now, l);
     if (l.up()) tick_flooding(now, l);
@@ -187,10 +217,11 @@ std::optional<Time> Engine::Impl::link_deadline(const Link& l) const {
   return due;
 }
 
-std::optional<Time> Engine::Impl::next_deadline() const {
+std::optional<Time> Engine::Impl::next_deadline() {
   if (stopped) return std::nullopt;
+  settle_links();
   std::optional<Time> due = lsdb.next_expiry();
-  for (const auto& [id, l] : links) earlier(due, link_deadline(l));
+  if (!link_due.empty()) earlier(due, link_due.begin()->first);
   if (!own_due.empty()) earlier(due, own_due.begin()->first);
   if (!links.empty()) earlier(due, quality_due);
   if (!synchronised) earlier(due, synchronise_by);

@@ -155,7 +155,11 @@ struct LsdbEntryView {
 
 struct EngineCounters {
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
+  // A packet refused raises just one of these (the last one after its LSA was judged).
   std::uint64_t auth_failures = 0, replays = 0, malformed = 0;
+  std::uint64_t strangers = 0;       // authentic, but of no adjacency of ours: another session or link
+  std::uint64_t reflected = 0;       // our own, or another node with our node id
+  std::uint64_t refused_hellos = 0;  // of another domain, or not the neighbour expected
   std::uint64_t hellos_in = 0, hellos_out = 0, keepalives_in = 0, keepalives_out = 0;
   std::uint64_t lsas_in = 0, lsas_new = 0, lsas_duplicate = 0, lsas_older = 0, lsas_out = 0;
   std::uint64_t acks_in = 0, acks_out = 0, retransmissions = 0;

@@ -181,6 +181,7 @@ void Engine::Impl::retry(Time, std::optional<NodeId> origin) {
 }
 
 void Engine::Impl::push(Link& l, const wire::Lsa& lsa) {
+  touch(l);
   l.flood.push(wire::key_number(lsa.key), hash_front(lsa), is_urgent(lsa.key.type));
 }
 
@@ -244,8 +245,12 @@ void Engine::Impl::tick_flooding(Time now, Link& l) {
 void Engine::Impl::flush() {
   if (stopped) return;
   if (node_dirty) originate_node(last_now);
-  for (auto& [id, l] : links) {
-    if (l.up()) pump(last_now, l);
+  for (LinkId id : std::exchange(links_to_pump, {})) {
+    auto it = links.find(id);
+    if (it == links.end()) continue;
+    it->second.to_pump = false;
+    if (it->second.up()) pump(last_now, it->second);
+    if (!std::exchange(it->second.touched, true)) touched_links.push_back(id);  // sending moves deadlines
   }
 }
 

@@ -1,5 +1,9 @@
 // Stable assignment of items to the fragments of one LSA type: an item keeps its fragment as long as
 // it fits there, so a change of one item re-floods one fragment.
+//
+// Until settle() nothing moves into a fragment that something has left. So the fragments can be told in
+// an order in which no item that moves is missing meanwhile: those that lost nothing, then those that
+// lost something, the last one first.
 #pragma once
 #include <map>
 #include <optional>
@@ -20,6 +24,10 @@ class FragmentMap {
   // The fragment the item was in, if any.
   std::optional<std::uint16_t> remove(const std::string& id);
   std::optional<std::uint16_t> find(const std::string& id) const;
+  // How many fragments had lost an item to another before this one did, since settle(); nullopt if it
+  // has not.
+  std::optional<std::size_t> left(std::uint16_t fragment) const;
+  void settle();
   // Ids in a fragment, sorted; empty set if none.
   const std::set<std::string>& contents(std::uint16_t fragment) const;
 
@@ -29,10 +37,12 @@ class FragmentMap {
     std::set<std::string> ids;
   };
   std::optional<std::uint16_t> fragment_for(std::size_t size);
+  void set_free(std::uint16_t number, Fragment& fragment, std::size_t free);
   std::size_t capacity_;
   std::map<std::string, std::pair<std::uint16_t, std::size_t>> items_;
   std::map<std::uint16_t, Fragment> fragments_;         // those in use
-  std::set<std::pair<std::size_t, std::uint16_t>> room_;  // (free bytes, fragment)
+  std::set<std::pair<std::size_t, std::uint16_t>> room_;  // (free bytes, fragment); not of left_
+  std::map<std::uint16_t, std::size_t> left_;
 };
 
 }  // namespace dmsc::linkstate

@@ -24,7 +24,10 @@ namespace dmsc::linkstate {
 inline constexpr Duration kHelloInterval = seconds(1);
 inline constexpr Duration kFastHello = milliseconds(100);     // not up, or not yet synchronised
 inline constexpr Duration kHelloReplyGap = milliseconds(20);  // between triggered hellos
+inline constexpr unsigned kLossNotices = 3;                   // hellos that tell of a lost adjacency
+inline constexpr Duration kLossNoticeGap = milliseconds(10);
 inline constexpr Duration kUpHold = milliseconds(50);         // before a new adjacency is advertised
+inline constexpr Duration kFlapHold = milliseconds(300);      // the same if the link flaps
 inline constexpr Duration kCandidateHold = milliseconds(1500);  // hellos missing before up
 inline constexpr Duration kFastSyncPeriod = seconds(10);
 inline constexpr Duration kAckDelay = milliseconds(10);
@@ -72,6 +75,7 @@ struct Link {
   ReplayWindow replay;
   std::uint64_t counter = 0;        // of the next datagram sent
   Time hello_due, hello_reply_after, hello_heard, up_since;
+  unsigned loss_notices = 0;        // hellos still to be sent at once after another
   std::uint64_t flaps = 0;
   std::string down_reason;
 
@@ -106,10 +110,17 @@ struct Link {
   bool usable = true;
   DrainLevel drain = DrainLevel::none;
   PublishedQuality published;
-  Throttle up_throttle{3, seconds(1)};  // a flapping link's return is damped
+  Throttle flaps_free{2, seconds(3)};   // coming up more often than this is flapping
   std::optional<Time> publish_after;
 
+  // engine.cpp
+  bool touched = false;             // its deadline is to be looked at
+  bool to_pump = false;             // its queue is
+  std::optional<Time> due;          // as entered in Impl::link_due
+
   bool up() const { return state == AdjacencyState::up; }
+  // The Node LSA lists it.
+  bool told() const { return up() && !publish_after; }
 };
 
 // One LSA this node originates, or has purged.
@@ -119,14 +130,16 @@ struct Own {
   bool out = false;                 // the LSDB holds `body`, not a purge
   std::optional<Bytes> next;        // good news waiting for `throttle`
   Time next_due, refresh_due;
-  Throttle throttle{4, milliseconds(250)};
+  Throttle throttle{4, milliseconds(200)};
 };
 
 struct Engine::Impl {
   Impl(EngineConfig c, Time now);
 
   // engine.cpp
-  Link* link(LinkId id);
+  Link* link(LinkId id);             // for an input: the link counts as touched
+  void touch(Link& link);
+  void settle_links();
   void emit(Output output) { outputs.push_back(std::move(output)); }
   void transmit(Link& link, wire::PduType type, ByteView body);
   void charge(Time now, LinkId link, NodeId offender, const char* kind, const std::string& detail);
@@ -135,7 +148,7 @@ struct Engine::Impl {
   void tick(Time now);
   void remove_link(Time now, LinkId id);
   std::optional<Time> link_deadline(const Link& link) const;
-  std::optional<Time> next_deadline() const;
+  std::optional<Time> next_deadline();
 
   // adjacency.cpp
   void send_hello(Time now, Link& link);
@@ -219,6 +232,9 @@ struct Engine::Impl {
   Random random;
   ControlKeys keys;
   std::map<LinkId, Link> links;
+  // So that an input or a timer of one link costs nothing for the others.
+  std::set<std::pair<Time, LinkId>> link_due;
+  std::vector<LinkId> touched_links, links_to_pump;
   std::deque<Output> outputs;
   EngineCounters counters;
   Time last_now;                     // of the newest input: flush() runs in poll(), which has no time

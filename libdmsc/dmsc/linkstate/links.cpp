@@ -15,6 +15,7 @@ void Engine::add_link(Time now, LinkConfig config) {
   // Rises over a warm restart that keeps the session: no link sends a datagram per nanosecond.
   l.counter = static_cast<std::uint64_t>(std::max<std::int64_t>(now.time_since_epoch().count(), 1));
   l.hello_due = now;
+  impl_->touch(l);
   if (!impl_->synchronised) impl_->synchronise_by = now + kSyncGiveUp;
 }
 
@@ -29,6 +30,7 @@ void Engine::Impl::remove_link(Time now, LinkId id) {
   if (l == nullptr) return;
   say_goodbye(*l, "link removed");
   drop(now, *l, "link removed");
+  if (l->due) link_due.erase({*l->due, id});
   links.erase(id);
 }
 

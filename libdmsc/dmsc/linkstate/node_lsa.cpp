@@ -124,7 +124,7 @@ void Engine::Impl::originate_node(Time now) {
   first.no_transit = config.no_transit;
   std::set<std::string> present;
   for (auto& [id, l] : links) {
-    if (!l.up() || l.publish_after) continue;
+    if (!l.told()) continue;
     wire::Adjacency a = adjacency_of(l);
     std::string item = link_key(id);
     auto fragment = adjacency_fragments.place(item, wire::encoded_size(a));

@@ -43,7 +43,7 @@ std::map<std::string, wire::PrefixEntry> by_id(std::vector<wire::PrefixEntry> en
 
 void Engine::Impl::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries) {
   auto wanted = by_id(std::move(entries));
-  std::map<std::uint16_t, bool> touched;  // fragment -> bad news
+  std::map<std::uint16_t, bool> touched;  // fragment -> at once: bad news, or an entry has moved
   std::size_t refused = 0;
   for (const auto& [id, entry] : prefixes) {
     if (wanted.count(id) != 0) continue;
@@ -58,8 +58,9 @@ void Engine::Impl::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries
     auto before = prefix_fragments.find(it->first);
     auto fragment = prefix_fragments.place(it->first, wire::encoded_size(it->second));
     bool bad = old != prefixes.end() && is_bad_news(old->second, it->second);
-    if (before && before != fragment) touched[*before] = true;
-    if (fragment) touched[*fragment] = touched[*fragment] || bad;
+    bool moved = before && before != fragment;
+    if (moved) touched[*before] = true;
+    if (fragment) touched[*fragment] = touched[*fragment] || bad || moved;
     refused += fragment ? 0 : 1;
     it = fragment ? std::next(it) : wanted.erase(it);
   }
@@ -68,7 +69,17 @@ void Engine::Impl::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries
     charge(now, LinkId{0}, config.self, "prefixes over the limit",
            std::to_string(refused) + " are not announced: all fragments are full");
   }
-  for (const auto& [fragment, bad] : touched) rebuild_prefix_fragment(now, fragment, bad);
+  // Make before break: what moved is told in its new fragment before the old one is told without it.
+  std::map<std::size_t, std::uint16_t, std::greater<>> losers;
+  for (const auto& [fragment, at_once] : touched) {
+    if (auto order = prefix_fragments.left(fragment)) {
+      losers[*order] = fragment;
+    } else {
+      rebuild_prefix_fragment(now, fragment, at_once);
+    }
+  }
+  for (const auto& [order, fragment] : losers) rebuild_prefix_fragment(now, fragment, true);
+  prefix_fragments.settle();
 }
 
 void Engine::Impl::rebuild_prefix_fragment(Time now, std::uint16_t fragment, bool bad_news) {

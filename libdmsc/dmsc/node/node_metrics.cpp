@@ -80,6 +80,10 @@ void refresh_control(Node& node, Families& f) {
   f.refused.set({{"reason", "authentication"}}, c.auth_failures);
   f.refused.set({{"reason", "replay"}}, c.replays);
   f.refused.set({{"reason", "malformed"}}, c.malformed);
+  f.refused.set({{"reason", "stranger"}}, c.strangers);
+  f.refused.set({{"reason", "reflected"}}, c.reflected);
+  f.refused.set({{"reason", "hello"}}, c.refused_hellos);
+  f.refused.set({{"reason", "signature"}}, c.verify_failed);
   f.lsas.Set(static_cast<double>(node.engine().lsa_count()));
   f.prefixes.Set(static_cast<double>(node.data_plane().fib().prefix_count()));
 }

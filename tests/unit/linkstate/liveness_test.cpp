@@ -1,4 +1,4 @@
-// docs/protocol.md, "Liveness" (LS-V1 to LS-V5) and "Origination".
+// docs/protocol.md, "Liveness" (LS-V1 to LS-V5), and what of a link is told.
 #include "tests/unit/linkstate/harness.hpp"
 
 using namespace dmsc;
@@ -141,66 +141,6 @@ TEST_CASE("LS-V5 the path MTU is found between 1,280 bytes and what the interfac
     CHECK(net[0].view().path_mtu == limit);
     CHECK(net[1].view().path_mtu == limit);
   }
-}
-
-TEST_CASE("LS-O1 bad news leaves at once, good news of a flapping link waits a second at most") {
-  Net net = Net::line(3);
-  net.run(seconds(3));
-  for (int i = 0; i < 8; ++i) {
-    net[0].engine.interface_state(net.now, LinkId{1}, false);
-    net.until(
-        [&] {
-          return node_lsa(net, 2, 1).adjacencies.empty() ||
-                 node_lsa(net, 2, 2).adjacencies.size() == 1;
-        },
-        milliseconds(400));
-    net[0].engine.interface_state(net.now, LinkId{1}, true);
-    net.until([&] { return net[0].state() == AdjacencyState::up; }, milliseconds(200));
-  }
-  net.until(
-      [&] {
-        return node_lsa(net, 2, 1).adjacencies.size() == 1 &&
-               node_lsa(net, 2, 2).adjacencies.size() == 2;
-      },
-      milliseconds(1300));
-}
-
-TEST_CASE(
-    "LS-O2 no origination gap: the tenth prefix change within a second is told within 300 ms") {
-  Net net = Net::line(2);
-  net.run(seconds(3));
-  for (int i = 1; i <= 10; ++i) {
-    std::vector<wire::PrefixEntry> entries;
-    for (int k = 0; k < i; ++k) entries.push_back(prefix("s/" + std::to_string(k)));
-    net[0].engine.set_prefixes(net.now, entries);
-    net.run(milliseconds(100));
-  }
-  net.until(
-      [&] {
-        auto lsa = net[1].engine.find({NodeId{1}, wire::LsaType::prefix, 0});
-        return lsa != nullptr && wire::decode_prefix_body(lsa->body())->entries.size() == 10;
-      },
-      milliseconds(300));
-  CHECK(net[0].engine.counters().originated < 20);
-}
-
-TEST_CASE("LS-O3 many links lost at once are one origination") {
-  Net net;
-  net.add();
-  for (int i = 0; i < 40; ++i) {
-    net.add();
-    net.join(0, i + 1);
-  }
-  net.run(seconds(3));
-  CHECK(net[0].engine.find({NodeId{1}, wire::LsaType::node, 2}) != nullptr);
-  std::uint64_t before = net[0].engine.counters().originated;
-  for (std::uint32_t i = 2; i <= 40; ++i) {
-    net[0].engine.interface_state(net.now, LinkId{i}, false);
-  }
-  net.run(milliseconds(100));
-  CHECK(net[0].engine.counters().originated - before == 1);
-  CHECK(net[0].engine.find({NodeId{1}, wire::LsaType::node, 2}) == nullptr);
-  CHECK(node_lsa(net, 1, 1).adjacencies.size() == 1);
 }
 
 TEST_CASE("LS-O4 metric, bias, quality and overload are told") {
