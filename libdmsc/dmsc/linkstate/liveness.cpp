@@ -10,6 +10,7 @@ std::uint64_t clock_of(Time now) {
 }
 
 constexpr Duration kMinPollGap = milliseconds(2);
+constexpr Duration kLeastInterval = milliseconds(1);  // no link is configured quicker
 constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for ever
 
 }  // namespace
@@ -26,6 +27,7 @@ void Engine::Impl::negotiate(Link& l, const wire::Hello& hello) {
 void Engine::Impl::enter(Time now) {
   Duration gap = now - last_now;
   last_now = now;
+  if (gap <= 2 * kLeastInterval) return;  // as a rule: no walk over the links with every datagram
   for (auto& [id, l] : links) {
     if (l.up() && gap > 2 * l.interval)
       l.last_heard = std::min(now, l.last_heard + gap - l.interval);

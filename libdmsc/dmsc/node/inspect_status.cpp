@@ -43,7 +43,7 @@ std::string drain_of(const NodeImpl& node, const linkstate::NeighbourView& view)
   std::string word = node.drain_word(view.link), out = word == "none" ? "" : word;
   auto add = [&out](const char* text) { out += (out.empty() ? "" : ", ") + std::string(text); };
   if (view.neighbour_drains) add("by neighbor");
-  const wire::NodeBody* peer = node.topology().attributes(view.neighbour);
+  const routing::NodeAttributes* peer = node.topology().attributes(view.neighbour);
   if (peer != nullptr && peer->overload) add("no transit");
   return out;
 }

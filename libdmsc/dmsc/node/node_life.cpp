@@ -161,6 +161,7 @@ Time NodeImpl::now() const { return runtime::now(); }
 Status NodeImpl::start() {
   started_ = now();
   runtime::prefer_this_thread();  // the workers, started below, inherit it
+  runtime::prefer_this_session();
   auto watching = watcher_.start();
   if (!watching) return watching;
   plane_->set_keys(keys_);

@@ -1,9 +1,11 @@
 #include "dmsc/runtime/priority.hpp"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 
 namespace dmsc::runtime {
 namespace {
@@ -17,6 +19,16 @@ int prefer_this_thread() {
   if (before <= kPreferred && errno == 0) return before;
   if (::setpriority(PRIO_PROCESS, self, kPreferred) == 0) return kPreferred;
   return before;
+}
+
+bool prefer_this_session() {
+  if (::getsid(0) != ::getpid()) return false;  // somebody's shell is not ours to raise
+  int fd = ::open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  std::string value = std::to_string(kPreferred);
+  bool done = ::write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size());
+  ::close(fd);
+  return done;
 }
 
 }  // namespace dmsc::runtime

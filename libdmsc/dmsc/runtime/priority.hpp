@@ -8,4 +8,9 @@ namespace dmsc::runtime {
 // happens: the units give it by Nice=. Returns the nice value now in force.
 int prefer_this_thread();
 
+// The same for the whole session, if this process leads it, as under systemd and in the lab: where the
+// kernel groups by session (autogroup, sched(7)) a thread's nice value counts only within its session.
+// Without the right or without autogroups nothing happens; returns whether it was set.
+bool prefer_this_session();
+
 }  // namespace dmsc::runtime

@@ -70,7 +70,7 @@ TEST_CASE("LS-V2 a link that loses everything one way stays down, however much t
   CHECK(link.up(1));
 }
 
-TEST_CASE("LS-V6 a neighbour costs 23 keepalives a second each way, and two inputs for each") {
+TEST_CASE("LS-V7 a neighbour costs 23 keepalives a second each way, and two inputs for each") {
   LivenessRig link = rig(10, 0);
   link.run(seconds(20));
   std::uint64_t sent = link.counters(0).keepalives_out, inputs = link.inputs();
