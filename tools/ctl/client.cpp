@@ -109,7 +109,7 @@ Status InspectClient::watch(const std::string& topic, const std::vector<std::str
 namespace {
 
 // Hands one message on; false ends the stream. A gap is an error, never passed over.
-Result<bool> hand_on(const v1::FollowReply& reply, const FollowHandlers& handlers,
+Result<bool> hand_on(const v1::FollowRowsReply& reply, const FollowHandlers& handlers,
                      std::uint64_t& at) {
   if (reply.has_resync()) {
     handlers.resync(reply.resync().reason(), reply.resync().missed());
@@ -137,10 +137,10 @@ Result<bool> hand_on(const v1::FollowReply& reply, const FollowHandlers& handler
 Status InspectClient::follow(const std::string& topic, const FollowHandlers& handlers) {
   auto stub = v1::Inspect::NewStub(channel_);
   grpc::ClientContext context;
-  v1::FollowRequest request;
+  v1::FollowRowsRequest request;
   request.set_topic(topic);
   auto stream = stub->Follow(&context, request);
-  v1::FollowReply reply;
+  v1::FollowRowsReply reply;
   std::uint64_t at = 0;
   while (stream->Read(&reply)) {
     auto more = hand_on(reply, handlers, at);

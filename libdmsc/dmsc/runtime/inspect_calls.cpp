@@ -118,8 +118,8 @@ class InspectService final : public v1::Inspect::CallbackService {
     return call.get();
   }
 
-  grpc::ServerWriteReactor<v1::FollowReply>* Follow(grpc::CallbackServerContext*,
-                                                    const v1::FollowRequest* request) override {
+  grpc::ServerWriteReactor<v1::FollowRowsReply>* Follow(grpc::CallbackServerContext*,
+                                                    const v1::FollowRowsRequest* request) override {
     return start_follow(core_, *request);
   }
 

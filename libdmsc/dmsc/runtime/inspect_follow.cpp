@@ -13,7 +13,7 @@ namespace {
 
 using Core = InspectServer::Core;
 
-void fill(v1::FollowReply& reply, FeedMessage message) {
+void fill(v1::FollowRowsReply& reply, FeedMessage message) {
   if (auto* piece = std::get_if<FeedSnapshot>(&message)) {
     auto* out = reply.mutable_snapshot();
     out->set_sequence(piece->sequence);
@@ -41,11 +41,11 @@ void fill(v1::FollowReply& reply, FeedMessage message) {
 }
 
 // One Follow call. gRPC calls On*; look() comes on the io_context's thread alone, which owns the cursor.
-class FollowCall final : public grpc::ServerWriteReactor<v1::FollowReply>,
+class FollowCall final : public grpc::ServerWriteReactor<v1::FollowRowsReply>,
                          public Watcher,
                          public std::enable_shared_from_this<FollowCall> {
  public:
-  FollowCall(std::shared_ptr<Core> core, const v1::FollowRequest& request)
+  FollowCall(std::shared_ptr<Core> core, const v1::FollowRowsRequest& request)
       : core_(std::move(core)),
         topic_(request.topic()),
         stream_(request.stream()),
@@ -124,13 +124,13 @@ class FollowCall final : public grpc::ServerWriteReactor<v1::FollowReply>,
   std::mutex lock_;     // all below
   bool busy_ = false;   // a message is made or written
   bool ended_ = false;
-  v1::FollowReply reply_;
+  v1::FollowRowsReply reply_;
 };
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::FollowReply>* start_follow(std::shared_ptr<Core> core,
-                                                        const v1::FollowRequest& request) {
+grpc::ServerWriteReactor<v1::FollowRowsReply>* start_follow(std::shared_ptr<Core> core,
+                                                        const v1::FollowRowsRequest& request) {
   auto call = std::make_shared<FollowCall>(std::move(core), request);
   call->start();
   return call.get();

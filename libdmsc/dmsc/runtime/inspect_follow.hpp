@@ -10,7 +10,7 @@
 namespace dmsc::runtime {
 
 // Any thread. gRPC owns the reactor until it is done.
-grpc::ServerWriteReactor<v1::FollowReply>* start_follow(std::shared_ptr<InspectServer::Core> core,
-                                                        const v1::FollowRequest& request);
+grpc::ServerWriteReactor<v1::FollowRowsReply>* start_follow(std::shared_ptr<InspectServer::Core> core,
+                                                        const v1::FollowRowsRequest& request);
 
 }  // namespace dmsc::runtime

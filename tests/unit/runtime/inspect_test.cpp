@@ -251,7 +251,7 @@ struct Follower {
   std::uint64_t at = 0, deltas = 0, missed = 0, stream = 0;
   int resyncs = 0, snapshots = 0;
   bool whole = false;
-  void take(const v1::FollowReply& reply) {
+  void take(const v1::FollowRowsReply& reply) {
     stream = reply.stream();
     if (reply.has_resync()) {
       ++resyncs;
@@ -313,9 +313,9 @@ TEST_CASE("EV1 EV3 inspect: a killed and a slow follower; the counts add up and 
     done.get_future().wait();
   };
   auto stub = v1::Inspect::NewStub(f.channel("inspect.sock"));
-  v1::FollowRequest request;
+  v1::FollowRowsRequest request;
   request.set_topic("things");
-  v1::FollowReply reply;
+  v1::FollowRowsReply reply;
   {
     grpc::ClientContext killed;  // goes in the middle of its snapshot
     auto stream = stub->Follow(&killed, request);
@@ -377,9 +377,9 @@ TEST_CASE("EV6 inspect: a topic without a stream says which have one") {
   f.start();
   auto stub = v1::Inspect::NewStub(f.channel("inspect.sock"));
   grpc::ClientContext context;
-  v1::FollowRequest request;
+  v1::FollowRowsRequest request;
   request.set_topic("nothing");
-  v1::FollowReply reply;
+  v1::FollowRowsReply reply;
   auto stream = stub->Follow(&context, request);
   CHECK_FALSE(stream->Read(&reply));
   grpc::Status status = stream->Finish();
