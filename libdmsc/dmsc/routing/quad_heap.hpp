@@ -11,6 +11,10 @@ namespace dmsc::routing {
 class QuadHeap {
  public:
   bool empty() const { return items_.empty(); }
+  std::size_t size() const { return items_.size(); }
+  // The node at a place of the heap: 0 is popped next unless a nearer one is pushed, 1 to 4 are
+  // what may come after it. For prefetching.
+  std::uint32_t peek(std::size_t place) const { return static_cast<std::uint32_t>(items_[place]); }
   void clear() { items_.clear(); }
   std::size_t bytes() const { return items_.capacity() * sizeof(std::uint64_t); }
 

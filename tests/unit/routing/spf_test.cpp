@@ -2,7 +2,7 @@
 #include "dmsc/routing/spf.hpp"
 
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 
 #include "tests/unit/routing/graphs.hpp"
 
@@ -89,11 +89,17 @@ TEST_CASE("S7 spf: a unit-weight grid of 32 x 32 nodes needs less than 1 MB besi
 }
 
 TEST_CASE("S7 spf: the work grows as the edges do") {
-  // Of four times as many nodes, nodes settled and edges read are four times as many; what is left is
-  // the depth of the heap and the cache. The least of several runs each, in turn.
-  std::map<std::uint32_t, double> best{{100, 1e9}, {200, 1e9}};
+  // Of four times as many nodes, nodes settled and edges read are four times as many; what is left
+  // is the depth of the heap and the cache. Processor time, the least of many runs in turn: as many
+  // as a busy machine needs.
+  auto cpu_seconds = [] {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
   std::mt19937 random(2);
   std::map<std::uint32_t, Topology> topologies;
+  std::map<std::uint32_t, double> best{{100, 1e9}, {200, 1e9}};
   for (std::uint32_t side : {100U, 200U}) {
     TestNetwork net = grid(side);
     for (auto& [id, body] : net.bodies) {
@@ -103,14 +109,13 @@ TEST_CASE("S7 spf: the work grows as the edges do") {
     }
     topologies[side] = net.topology();
   }
-  for (int run = 0; run < 30; ++run) {
+  for (int run = 0; run < 20 || (run < 200 && best[200] / best[100] > 5.5); ++run) {
     for (auto& [side, topology] : topologies) {
       Spf spf(NodeId{side * side / 2 + side / 2});
-      auto begin = std::chrono::steady_clock::now();
+      double begin = cpu_seconds();
       spf.update(topology);
-      std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-      best[side] = std::min(best[side], took.count());
-      REQUIRE(spf.last_work() == side * side);
+      best[side] = std::min(best[side], cpu_seconds() - begin);
+      REQUIRE(spf.last_work() == std::size_t{side} * side);
     }
   }
   CHECK(best[200] / best[100] <= 5.5);
