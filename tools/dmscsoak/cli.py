@@ -26,13 +26,14 @@ def build(target: str) -> bool:
 class Copy:
     """One running program: its output goes to ours line by line, figures are kept."""
 
-    def __init__(self, soak: Soak, argv: list[str], tag: str):
+    def __init__(self, soak: Soak, argv: list[str], tag: str, count: int):
         self.figures: list[Figure] = []
         self.error = ""
         self._tag = tag
         words = [str(build_dir() / argv[0]), *argv[1:]]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                         env={**os.environ, **dict(soak.environment)})
+                                         env={**os.environ, **{name: value.replace("{n}", str(count))
+                                                               for name, value in soak.environment}})
         self._reader = threading.Thread(target=self._read, args=(soak.name,))
         self._reader.start()
 
@@ -61,7 +62,8 @@ def run(soak: Soak, jobs: int, count: int | None, extra: list[str]) -> tuple[lis
     try:
         commands = soak.commands(jobs, count or soak.items)
         for number, argv in enumerate(commands):
-            copies.append(Copy(soak, [*argv, *extra], f"{number + 1}: " if len(commands) > 1 else ""))
+            copies.append(Copy(soak, [*argv, *extra], f"{number + 1}: " if len(commands) > 1 else "",
+                               count or soak.items))
         for copy in copies:
             copy.wait()
     except OSError as error:

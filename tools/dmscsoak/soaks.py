@@ -25,7 +25,7 @@ class Soak:
     target: str                     # what to build; the program is build/release/PROGRAM
     commands: Commands
     items: int                      # how many there are, of what `--count` changes
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()   # `{n}` in a value is the number of items
 
 
 def one(*argv: str) -> Commands:
@@ -50,6 +50,8 @@ SIM = "tests/sim"
 SOAKS = [
     Soak("sim-seeds", "the oracle over random networks and faults, one virtual minute each",
          "sim", seeds(SIM), 10_000),
+    Soak("spf-edits", "repaired shortest paths and alternates beside full runs, over random edits of topologies",
+         "unit_routing", one("tests/unit_routing", "[soak-spf-edits]"), 1_000_000, (("DMSC_SPF_EDITS", "{n}"),)),
 ]
 
 
