@@ -29,10 +29,6 @@ void Alternates::start(const Topology& topology, const Spf& spf) {
   verdicts_.assign(spf.sets_.limit(), Verdict{});
   for (std::uint32_t i = 0; i < links_.size(); ++i) {
     if (i == 0 || links_[i].to != links_[i - 1].to) neighbours_.push_back(i);
-    const HopLabel& label = spf.tree_.labels()[links_[i].to];
-    for (const FirstHop& hop : spf.sets_.members(label.set, kMaxEcmp)) {
-      if (hop.neighbour == links_[i].hop.neighbour) best_[links_[i].to].direct = true;
-    }
   }
   // Trees of nodes that are no neighbours any more.
   for (auto it = kept_.begin(); it != kept_.end();) {
@@ -79,11 +75,10 @@ const Alternates::Verdict& Alternates::verdict(const Spf& spf, std::uint32_t set
                                                std::size_t neighbour, const Tree& tree) {
   Verdict& v = verdicts_[set];
   if (v.neighbour == neighbour) return v;
-  v = {neighbour, std::numeric_limits<std::int64_t>::max(), Topology::kNone, false};
+  v = {neighbour, std::numeric_limits<std::int64_t>::max(), Topology::kNone};
   std::vector<FirstHop> members = spf.sets_.members(set, kMaxEcmp);
   NodeId id = links_[neighbours_[neighbour]].hop.neighbour;
   for (const FirstHop& hop : members) {
-    if (hop.neighbour == id) v.primary = true;
     const OwnLink* link = own_link(hop);
     std::uint32_t there = tree.labels()[link->to].distance;
     if (there == kUnreachable) continue;
@@ -112,8 +107,7 @@ void Alternates::offer(const Topology& topology, const Spf& spf, std::size_t nei
     const Verdict& v = verdict(spf, label.set, neighbour, tree);
     if (v.link == Topology::kNone) continue;
     Best& best = best_[node];
-    bool protects_nodes = !v.primary && !best.direct &&
-                          std::int64_t{there} - std::int64_t{label.distance} < v.threshold;
+    bool protects_nodes = std::int64_t{there} - std::int64_t{label.distance} < v.threshold;
     std::uint64_t rank = std::uint64_t{links_[v.link].metric} + there;
     if (!protects_nodes) rank += kLinkOnly;
     if (rank >= best.rank) continue;

@@ -7,6 +7,8 @@
 // d(E,D) = d(S,D) - w(E); so one tree per N is enough, and nodes of the same next hops are judged by one
 // threshold per N:   d(N,D) - d(S,D) < min over E of d(N,E) - w(E).
 //
+// which never holds where N or D is an E itself.
+//
 // One step() deals with one N. Trees are kept and repaired while they fit the budget.
 #pragma once
 #include <cstdint>
@@ -47,14 +49,12 @@ class Alternates {
   struct Best {
     std::uint64_t rank = ~std::uint64_t{0};  // not node-protecting, then length
     std::uint32_t hop = 0;                   // index into links_
-    bool direct = false;  // the node is its own primary neighbour: its loss cannot be protected against
   };
   // What N means for all nodes with one set of next hops.
   struct Verdict {
     std::size_t neighbour = ~std::size_t{0};  // for which N this was computed
     std::int64_t threshold = 0;
-    std::uint32_t link = Topology::kNone;     // index into links_ of the best link to N that is no next hop
-    bool primary = false;                     // N is a primary neighbour
+    std::uint32_t link = Topology::kNone;  // index into links_: the best one that is no next hop
   };
   enum class State { stale, stepping, current };
 

@@ -193,6 +193,32 @@ TEST_CASE("S18 topology: changes since a version are named, or too many to name"
   CHECK(t.node(heads[0]) == NodeId{501});
 }
 
+TEST_CASE("S18 spf: a node that regains the label it lost passes it on") {
+  TestNetwork net;
+  net.connect(1, 2, 1);
+  net.connect(2, 3, 1);
+  std::uint32_t cut = net.connect(3, 5, 4);  // 5 is at 6, by 2 and 3
+  net.connect(2, 4, 1);
+  net.connect(4, 6, 10);
+  net.connect(6, 5, 1);
+  net.connect(5, 7, 1);
+  Topology t = net.topology();
+  Spf spf(NodeId{1});
+  spf.update(t);
+  for (std::uint32_t end : {5, 3}) {
+    auto& list = net.bodies[end].adjacencies;
+    list.erase(std::remove_if(list.begin(), list.end(),
+                              [&](const wire::Adjacency& a) { return a.link == cut; }),
+               list.end());
+    t.set(NodeId{end}, 0, net.bodies[end]);
+  }
+  net.bodies[4].adjacencies[1].metric = 3;  // now 5 is at 6 by 2, 4 and 6
+  t.set(NodeId{4}, 0, net.bodies[4]);
+  CHECK(spf.update(t) == Spf::Run::repair);
+  CHECK(spf.distance(t.index(NodeId{5})) == 6);
+  CHECK(spf.distance(t.index(NodeId{7})) == 7);
+}
+
 TEST_CASE("S18 spf: a change far from the root looks at what it affects, and nothing else") {
   TestNetwork net;
   for (std::uint32_t i = 1; i < 2000; ++i) net.connect(i, i + 1, 5);
