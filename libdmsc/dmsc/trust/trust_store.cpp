@@ -11,7 +11,7 @@ Result<TrustStore> TrustStore::create(DomainId domain, ByteView root_certificate
   if (!issued_by(*root, *root)) return make_error(Errc::invalid, "root: not signed by itself");
   TrustStore store;
   store.domain_ = domain;
-  store.root_ = std::move(*root);
+  store.root_ = std::make_shared<Certificate>(std::move(*root));
   return store;
 }
 
@@ -43,12 +43,13 @@ bool TrustStore::learn_identity(const wire::Lsa& lsa) {
   Result<wire::IdentityBody> body = wire::decode_identity_body(lsa.body());
   if (!body) return false;
   auto held = identities_.find(lsa.key.origin);
-  if (held != identities_.end() && held->second.certificate == body->certificate) return false;
+  crypto::Hash32 fingerprint = crypto::sha256(body->certificate);
+  if (held != identities_.end() && held->second.certificate == fingerprint) return false;
   Result<Certificate> cert = parse_certificate(body->certificate);
   if (!cert || (held != identities_.end() && cert->serial < held->second.serial)) return false;
   if (revoked(wire::Revocation::NodeRef{cert->node, cert->key})) return false;
-  identities_[lsa.key.origin] = {cert->name, cert->role,   cert->key,
-                                 cert->der,  cert->serial, cert->not_after};
+  identities_[lsa.key.origin] = {cert->name,  cert->role,   cert->key,
+                                 fingerprint, cert->serial, cert->not_after};
   return true;
 }
 

@@ -14,19 +14,12 @@
 #include <vector>
 
 #include "dmsc/core/time.hpp"
-#include "dmsc/trust/certificate.hpp"
 #include "dmsc/trust/grant_book.hpp"
+#include "dmsc/trust/question.hpp"
 #include "dmsc/wire/lsa.hpp"
 #include "dmsc/wire/signed_objects.hpp"
 
 namespace dmsc::trust {
-
-enum class Verdict {
-  valid,
-  invalid,  // a signature or binding is wrong: drop it and charge the neighbour that sent it
-  unknown,  // cannot be judged yet (identity, authority or issuer not known): ask again later
-};
-const char* to_string(Verdict verdict);
 
 class TrustStore {
  public:
@@ -38,6 +31,8 @@ class TrustStore {
   // and verifies under a known issuer. Never changes the store. If `why` is not null and the verdict
   // is not valid, it is told the reason.
   Verdict judge(const wire::Lsa& lsa, std::string* why = nullptr) const;
+  // The same in two steps: what the verdict depends on, for trust::judge() on another thread.
+  Question question(const wire::Lsa& lsa) const;
   // Takes what a `valid` LSA teaches (identity, authority, revocation, parameters, grant); a purge
   // is forgotten. Returns true if anything changed: then ask rib-relevant questions again, and
   // retry LSAs judged unknown. An LSA of the same key replaces what its predecessor taught. Call
@@ -76,7 +71,7 @@ class TrustStore {
     std::string name;
     std::string role;
     crypto::PublicKey key{};
-    Bytes certificate;
+    crypto::Hash32 certificate{};  // SHA-256 of its DER
     std::uint64_t serial = 0;  // of the certificate
     DomainTime not_after;
   };
@@ -88,19 +83,12 @@ class TrustStore {
   const wire::Authority* authority() const { return authority_ ? &*authority_ : nullptr; }
   const wire::Authority::Issuer* issuer(std::uint32_t id) const;
   const std::vector<wire::Grant>& grants_of(NodeId origin) const;
-  const Certificate& root() const { return root_; }
+  const Certificate& root() const { return *root_; }
   DomainId domain() const { return domain_; }
 
  private:
-  struct Reason;  // judge.cpp: how a verdict is told
-  Verdict judge_identity(const wire::Lsa& lsa, Reason& reason) const;
-  Verdict judge_node_lsa(const wire::Lsa& lsa, Reason& reason) const;
-  Verdict judge_grant(const wire::Lsa& lsa, Reason& reason) const;
-  Verdict judge_spa_lsa(const wire::Lsa& lsa, Reason& reason) const;
-  Verdict judge_certificate(const wire::Lsa& lsa, ByteView der, Certificate& out,
-                            Reason& reason) const;
-  // Is the object of this domain and signed by the issuer its header names?
-  Verdict judge_object(ByteView object, Reason& reason) const;
+  Question question_of(NodeId origin) const;
+  void name_issuer(Question& question, ByteView object) const;
 
   bool learn_identity(const wire::Lsa& lsa);
   // What a verified object says. `holder`: GrantBook's, for a grant.
@@ -114,7 +102,7 @@ class TrustStore {
   std::string unfit(NodeId origin, DomainTime now) const;
 
   DomainId domain_;
-  Certificate root_;
+  std::shared_ptr<const Certificate> root_ = std::make_shared<Certificate>();
   std::optional<wire::Authority> authority_;
   wire::DomainParameters parameters_;
   std::unordered_map<NodeId, NodeIdentity> identities_;
