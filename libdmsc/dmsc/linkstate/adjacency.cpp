@@ -164,7 +164,7 @@ void Engine::Impl::bring_up(Time now, Link& l) {
   l.synchronised = false;
   l.mismatches = 0;
   l.repair_backoff = kRepairFirst;
-  l.repair_after = now;
+  l.repair_after = now + kRepairFirst;  // the first one is about to begin
   emit(AdjacencyUp{l.config.id, l.peer.node, l.peer.name, l.peer.session, l.peer.data});
   l.hello_due = now;
   // One side asks, or both would send the same ranges; hellos start the other if this is lost.
@@ -186,6 +186,7 @@ void Engine::Impl::drop(Time now, Link& l, const std::string& reason) {
   l.poll_due.reset();
   l.flood.clear();
   l.acks.clear();
+  l.acked_before.clear();
   l.ack_due.reset();
   l.path_mtu.stop();
   l.publish_after.reset();

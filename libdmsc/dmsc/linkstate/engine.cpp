@@ -43,6 +43,7 @@ Engine::Impl::Impl(EngineConfig c, Time now)
       random(config.random_seed, config.session.value),
       keys(config.keys, config.domain),
       last_now(now),
+      lsdb(config.random_seed ^ config.session.value, config.certificate),
       epoch(std::max(config.stored_epoch + 1, config.clock_seconds)),
       synchronise_by(now + (config.discovers ? kSyncGiveUp : kAloneGiveUp)),
       quality_due(now + kQualityPeriod),
@@ -247,6 +248,7 @@ void Engine::receive(Time now, LinkId id, ByteView datagram) {
 void Engine::tick(Time now) {
   impl_->recorder.plain(InputType::tick, now);
   impl_->enter(now);
+  ++impl_->counters.ticks;
   if (!impl_->stopped) impl_->tick(now);
 }
 
@@ -274,12 +276,12 @@ void Engine::recheck(Time now, NodeId origin) {
   impl_->recorder.number(InputType::recheck, now, origin.value);
   impl_->enter(now);
   std::uint64_t lo = static_cast<std::uint64_t>(origin.value) << 24, hi = lo | 0xffffff;
-  const auto& entries = impl_->lsdb.entries();
-  for (auto it = entries.lower_bound(lo); it != entries.end() && it->first <= hi; ++it) {
+  impl_->lsdb.visit(lo, hi, [&](const Lsdb::Entry& entry) {
     ++impl_->counters.verify_wanted;
-    std::uint64_t ticket = impl_->waiting.add_recheck(now, it->second.lsa);
-    impl_->emit(VerifyWanted{ticket, it->second.lsa});
-  }
+    wire::LsaPtr lsa = impl_->lsdb.load(entry);
+    std::uint64_t ticket = impl_->waiting.add_recheck(now, lsa);
+    impl_->emit(VerifyWanted{ticket, lsa});
+  });
 }
 
 void Engine::set_keys(Time now, crypto::KeyChain keys) {

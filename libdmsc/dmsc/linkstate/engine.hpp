@@ -19,6 +19,7 @@
 //   input_log    the record of all inputs               replay       runs a record again
 #pragma once
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -153,6 +154,14 @@ struct LsdbEntryView {
   bool verified = false;
 };
 
+// What the verified database takes.
+struct LsdbMemory {
+  std::size_t lsas = 0;
+  std::size_t wire_bytes = 0;     // of all LSAs as they travel
+  std::size_t held_bytes = 0;     // in memory, with indices: packed, so often less
+  std::uint64_t steps = 0;        // entries the ordered index has looked at since the start
+};
+
 struct EngineCounters {
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
   // A packet refused raises just one of these (the last one after its LSA was judged).
@@ -164,6 +173,9 @@ struct EngineCounters {
   std::uint64_t lsas_in = 0, lsas_new = 0, lsas_duplicate = 0, lsas_older = 0, lsas_out = 0;
   std::uint64_t acks_in = 0, acks_out = 0, retransmissions = 0;
   std::uint64_t verify_wanted = 0, verify_failed = 0;
+  std::uint64_t updates_out = 0;   // datagrams with LSAs
+  std::uint64_t lsas_encoded = 0;  // put into a datagram's body; lsas_out counts each neighbour
+  std::uint64_t ticks = 0;         // wake-ups by timer
   std::uint64_t digest_repairs = 0, originated = 0, purged = 0, expired = 0;
 };
 
@@ -220,6 +232,10 @@ class Engine {
 
   std::vector<NeighbourView> neighbours(Time now) const;
   std::vector<LsdbEntryView> lsdb(Time now) const;        // sorted by key
+  // The verified database in key order, one LSA decoded at a time: for databases too large to copy.
+  // `use` gives no input to the engine.
+  void visit_lsdb(Time now, const std::function<void(const LsdbEntryView&)>& use) const;
+  LsdbMemory lsdb_memory() const;
   wire::LsaPtr find(const wire::LsaKey& key) const;       // verified, not purged; else nullptr
   U128 digest() const;
   std::size_t lsa_count() const;                          // verified, tombstones included

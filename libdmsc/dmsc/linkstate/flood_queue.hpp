@@ -23,20 +23,20 @@ class FloodQueue {
   void push(std::uint64_t key, std::uint64_t hash, bool urgent);
   // The neighbour is known to hold the newest copy, or there is nothing left to send.
   void drop(std::uint64_t key);
-  // True if `ref` was in flight. Opens the window and measures the round trip.
+  // True if `ref` was sent and not acknowledged yet. Opens the window and measures the round trip.
   bool acknowledged(Time now, const wire::LsaRef& ref);
   // The next key to send, if window and pacing allow; it stays queued until sent(). A change after a
   // quiet moment leaves at once; what follows within kBurstPeriod leaves together, packed.
   std::optional<std::uint64_t> peek(Time now);
-  // The copy with this hash has been put into a datagram.
-  void sent(Time now, std::uint64_t key, std::uint64_t hash);
+  // The copy with this hash has been put into a datagram. True if it was sent before.
+  bool sent(Time now, std::uint64_t key, std::uint64_t hash);
   // One datagram has left at `now`: pacing.
   void datagram_sent(Time now) {
     burst_start_ = now;
     ++burst_used_;
   }
-  // Queues again what was not acknowledged in time; returns how many.
-  std::size_t expire(Time now);
+  // Queues again what was not acknowledged in time.
+  void expire(Time now);
   // When peek() or expire() has something to do; nullopt = only an input can change anything.
   std::optional<Time> next_deadline(Time now) const;
   // How many LSAs the neighbour takes unacknowledged (from its hello).
@@ -60,6 +60,8 @@ class FloodQueue {
   void enqueue(std::uint64_t key, bool urgent);
   void land(std::uint64_t key, Slot& slot);
   void skip_gone();
+  bool measure(Time now, Duration sample);
+  void grow();
   void shrink(Time now);
 
   std::unordered_map<std::uint64_t, Slot> slots_;  // looked up only, never walked
@@ -68,11 +70,17 @@ class FloodQueue {
   std::size_t window_ = kInitialWindow, threshold_ = kMaxWindow, grown_ = 0;
   std::uint16_t peer_window_ = kInitialWindow;
   Duration rtt_{}, rtt_var_{};
-  Time shrink_again_{};
+  Duration base_{}, base_before_{};                // shortest round trips of this and the last period
+  Time base_since_{}, measured_at_{};
+  Duration measured_{};                            // the newest sample
+  bool queueing_ = false;                          // and whether it told of a queue
+  unsigned backoff_ = 0;                           // doublings of the timeout
+  Time shrink_again_{}, backoff_again_{};
   std::optional<Time> burst_start_;
   unsigned burst_used_ = 0;
 
-  static constexpr std::size_t kInitialWindow = 64, kMinWindow = 8, kMaxWindow = 4096;
+  static constexpr std::size_t kInitialWindow = 64, kMinWindow = 32, kMaxWindow = 4096;
+  static constexpr unsigned kMaxBackoff = 4;
   static constexpr unsigned kBurst = 48;                       // datagrams per kBurstPeriod
   static constexpr Duration kBurstPeriod = milliseconds(2);
 };

@@ -15,11 +15,6 @@ std::size_t datagram_room(const Link& l) {
   return std::max<std::size_t>(l.config.mtu, PathMtuSearch::kFloor) - wire::kPduOverhead;
 }
 
-bool same_content(const wire::Lsa& a, const wire::Lsa& b) {
-  ByteView x = a.body(), y = b.body();
-  return std::equal(x.begin(), x.end(), y.begin(), y.end());
-}
-
 }  // namespace
 
 Status Engine::Impl::handle_update(Time now, Link& l, ByteView body) {
@@ -39,12 +34,13 @@ void Engine::Impl::receive_lsa(Time now, Link* from, const wire::LsaPtr& lsa,
   ++counters.lsas_in;
   std::uint64_t key = wire::key_number(lsa->key);
   const Lsdb::Entry* entry = lsdb.find(key);
-  int order = entry == nullptr ? 1 : compare_copies(*lsa, *entry->lsa);
+  int order = entry == nullptr ? 1 : compare_copies(*lsa, *entry);
   if (order == 0) {
     ++counters.lsas_duplicate;
     lsdb.extend(now, key, remaining);
     if (from == nullptr) return;
     from->flood.drop(key);  // the neighbour has it: an implied acknowledgement
+    from->repeat_acks_until = now + kRepeatAcks;  // and perhaps never heard ours
     return acknowledge(now, *from, *lsa);
   }
   if (lsa->key.origin == config.self) return receive_own(now, from, lsa, remaining);
@@ -52,7 +48,7 @@ void Engine::Impl::receive_lsa(Time now, Link* from, const wire::LsaPtr& lsa,
     ++counters.lsas_older;
     if (from == nullptr) return;
     acknowledge(now, *from, *lsa);
-    return push(*from, *entry->lsa);
+    return push(*from, *entry);
   }
   if (remaining < kMinRemaining) {
     if (from != nullptr) acknowledge(now, *from, *lsa);  // as good as gone
@@ -90,9 +86,9 @@ void Engine::Impl::receive_own(Time now, Link* from, const wire::LsaPtr& lsa,
     }
     return;
   }
-  if (entry != nullptr && compare_copies(*lsa, *entry->lsa) < 0) {
+  if (entry != nullptr && compare_copies(*lsa, *entry) < 0) {
     ++counters.lsas_older;
-    if (from != nullptr) push(*from, *entry->lsa);
+    if (from != nullptr) push(*from, *entry);
     return;
   }
   auto it = own.find(key);
@@ -113,7 +109,7 @@ void Engine::Impl::verdict(Time now, std::uint64_t ticket, bool valid) {
   const Lsdb::Entry* entry = lsdb.find(key);
   if (!valid) ++counters.verify_failed;
   if (item->recheck) {
-    if (!valid && entry != nullptr && entry->lsa->hash == item->lsa->hash) remove(key);
+    if (!valid && entry != nullptr && compare_copies(*item->lsa, *entry) == 0) remove(key);
     return;
   }
   if (!valid) {
@@ -128,11 +124,11 @@ void Engine::Impl::verdict(Time now, std::uint64_t ticket, bool valid) {
   auto waited = std::chrono::ceil<std::chrono::seconds>(now - item->received).count();
   if (item->remaining < waited + kMinRemaining) return;
   auto remaining = static_cast<std::uint32_t>(item->remaining - waited);
-  if (entry == nullptr || compare_copies(*item->lsa, *entry->lsa) > 0) {
+  if (entry == nullptr || compare_copies(*item->lsa, *entry) > 0) {
     return install(now, item->lsa, remaining, item->from);
   }
   for (LinkId id : item->from) {  // overtaken while it waited
-    if (Link* l = link(id); l != nullptr && l->up()) push(*l, *entry->lsa);
+    if (Link* l = link(id); l != nullptr && l->up()) push(*l, *entry);
   }
 }
 
@@ -140,22 +136,24 @@ void Engine::Impl::install(Time now, const wire::LsaPtr& lsa, std::uint32_t rema
                            const std::vector<LinkId>& holders) {
   std::uint64_t key = wire::key_number(lsa->key);
   const Lsdb::Entry* entry = lsdb.find(key);
-  wire::LsaPtr old = entry == nullptr || entry->lsa->purge ? nullptr : entry->lsa;
-  lsdb.install(now, lsa, remaining);
+  bool held = entry != nullptr && !entry->purge;
+  bool refreshed = held && !lsa->purge && lsdb.same_body(*entry, lsa->body());
+  wire::LsaPtr buried = held && lsa->purge ? lsdb.load(*entry) : nullptr;
+  lsdb.install(now, *lsa, remaining);
+  entry = lsdb.find(key);
   waiting.settle(*lsa);
   ++counters.lsas_new;
   if (!lsa->purge) {
-    bool refreshed = old != nullptr && same_content(*old, *lsa);
     emit(LsdbChanged{refreshed ? ChangeKind::refreshed : ChangeKind::installed, lsa});
-  } else if (old != nullptr) {
-    emit(LsdbChanged{ChangeKind::removed, old});
+  } else if (buried != nullptr) {
+    emit(LsdbChanged{ChangeKind::removed, buried});
   }
   for (auto& [id, l] : links) {
     if (!l.up()) continue;
     if (std::find(holders.begin(), holders.end(), id) != holders.end()) {
       l.flood.drop(key);
     } else {
-      push(l, *lsa);
+      push(l, *entry);
     }
   }
   if (lsa->purge) return;
@@ -166,36 +164,53 @@ void Engine::Impl::install(Time now, const wire::LsaPtr& lsa, std::uint32_t rema
 void Engine::Impl::remove(std::uint64_t key) {
   const Lsdb::Entry* entry = lsdb.find(key);
   if (entry == nullptr) return;
-  if (!entry->lsa->purge) emit(LsdbChanged{ChangeKind::removed, entry->lsa});
+  if (!entry->purge) emit(LsdbChanged{ChangeKind::removed, lsdb.load(*entry)});
   for (auto& [id, l] : links) l.flood.drop(key);
   lsdb.erase(key);
 }
 
 // Asks again for LSAs that could not be judged: those of one origin, or all.
 void Engine::Impl::retry(Time, std::optional<NodeId> origin) {
-  for (const auto& [ticket, item] : waiting.items()) {
-    if (origin && item.lsa->key.origin != *origin) continue;
+  auto ask = [this](std::uint64_t ticket, const wire::LsaPtr& lsa) {
     ++counters.verify_wanted;
-    emit(VerifyWanted{ticket, item.lsa});
+    emit(VerifyWanted{ticket, lsa});
+  };
+  if (origin) {
+    for (std::uint64_t ticket : waiting.tickets_of(*origin)) {
+      ask(ticket, waiting.items().at(ticket).lsa);
+    }
+    return;
   }
+  for (const auto& [ticket, item] : waiting.items()) ask(ticket, item.lsa);
 }
 
-void Engine::Impl::push(Link& l, const wire::Lsa& lsa) {
+void Engine::Impl::push(Link& l, const Lsdb::Entry& entry) {
   touch(l);
-  l.flood.push(wire::key_number(lsa.key), hash_front(lsa), is_urgent(lsa.key.type));
+  l.flood.push(entry.key, hash_front(entry), is_urgent(wire::key_of(entry.key).type));
 }
 
 void Engine::Impl::acknowledge(Time now, Link& l, const wire::Lsa& lsa) {
   l.acks.push_back(wire::ref_of(lsa));
   if (!l.ack_due) l.ack_due = now + kAckDelay;
-  if (l.acks.size() >= kAckBatch) flush_acks(l);
+  std::size_t batch = now < l.repeat_acks_until ? kAckBatch / 2 : kAckBatch;
+  if (l.acks.size() >= batch) flush_acks(now, l);
 }
 
-void Engine::Impl::flush_acks(Link& l) {
+// Where acknowledgements get lost each is sent twice, in two datagrams: one of 32 lost would cost 32
+// retransmissions.
+void Engine::Impl::flush_acks(Time now, Link& l) {
   l.ack_due.reset();
   if (l.acks.empty()) return;
+  std::size_t fresh = l.acks.size();
+  if (now < l.repeat_acks_until && fresh < kAckBatch) {
+    std::size_t again = std::min(l.acked_before.size(), kAckBatch - fresh);
+    l.acks.insert(l.acks.end(), l.acked_before.begin(),
+                  l.acked_before.begin() + static_cast<std::ptrdiff_t>(again));
+  }
   counters.acks_out += l.acks.size();
   transmit(l, wire::PduType::ack, wire::encode_acks(l.acks));
+  l.acks.resize(fresh);
+  l.acked_before = std::move(l.acks);
   l.acks.clear();
 }
 
@@ -208,37 +223,60 @@ Status Engine::Impl::handle_ack(Time now, Link& l, ByteView body) {
   return Ok{};
 }
 
-// Sends what window and pacing allow, packed; each LSA's bytes are those it was received or made with.
+// Sends what window and pacing allow, packed.
 void Engine::Impl::pump(Time now, Link& l) {
-  ByteWriter body;
+  std::vector<std::uint64_t> batch;
+  std::size_t bytes = 0;
   auto send = [&] {
-    if (body.size() == 0) return;
-    transmit(l, wire::PduType::update, body.view());
+    if (batch.empty()) return;
+    ++counters.updates_out;
+    transmit(l, wire::PduType::update, update_of(now, batch));
     l.flood.datagram_sent(now);
-    body = {};
+    batch.clear();
+    bytes = 0;
   };
   while (auto key = l.flood.peek(now)) {
     const Lsdb::Entry* entry = lsdb.find(*key);
-    std::uint32_t remaining = entry == nullptr ? 0 : Lsdb::remaining(*entry, now);
-    if (remaining < kMinRemaining) {
+    if (entry == nullptr || Lsdb::remaining(*entry, now) < kMinRemaining) {
       l.flood.drop(*key);
       continue;
     }
-    const Bytes& raw = entry->lsa->raw;
-    if (body.size() + wire::kUpdateEntryOverhead + raw.size() > datagram_room(l)) {
+    std::size_t more = wire::kUpdateEntryOverhead + entry->size;
+    if (bytes + more > datagram_room(l)) {
       send();
       if (!l.flood.peek(now)) break;
     }
-    body.u32(remaining).bytes(raw);
-    l.flood.sent(now, *key, hash_front(*entry->lsa));
+    batch.push_back(*key);
+    bytes += more;
+    if (l.flood.sent(now, *key, hash_front(*entry))) ++counters.retransmissions;
     ++counters.lsas_out;
   }
   send();
 }
 
+// The body of an update with these LSAs. Neighbours that lack the same are sent the same bytes, made
+// once: only header and HMAC are each neighbour's own.
+const Bytes& Engine::Impl::update_of(Time now, const std::vector<std::uint64_t>& lsas) {
+  for (const UpdateBody& u : updates) {
+    if (u.lsas == lsas && u.generation == lsdb.generation()) return u.bytes;
+  }
+  if (updates.size() >= kSharedUpdates) updates.pop_front();
+  updates.push_back({lsas, lsdb.generation(), {}});
+  Bytes& out = updates.back().bytes;
+  for (std::uint64_t key : lsas) {
+    const Lsdb::Entry& entry = *lsdb.find(key);
+    ByteWriter remaining;
+    remaining.u32(Lsdb::remaining(entry, now));
+    out.insert(out.end(), remaining.view().begin(), remaining.view().end());
+    lsdb.read(entry, out);
+  }
+  counters.lsas_encoded += lsas.size();
+  return out;
+}
+
 void Engine::Impl::tick_flooding(Time now, Link& l) {
-  counters.retransmissions += l.flood.expire(now);
-  if (l.ack_due && now >= *l.ack_due) flush_acks(l);
+  l.flood.expire(now);
+  if (l.ack_due && now >= *l.ack_due) flush_acks(now, l);
 }
 
 // Runs in poll(), after a batch of inputs: what they caused leaves together, packed.
@@ -252,6 +290,7 @@ void Engine::Impl::flush() {
     if (it->second.up()) pump(last_now, it->second);
     if (!std::exchange(it->second.touched, true)) touched_links.push_back(id);  // sending moves deadlines
   }
+  updates.clear();
 }
 
 }  // namespace dmsc::linkstate

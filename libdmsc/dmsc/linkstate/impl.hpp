@@ -32,8 +32,10 @@ inline constexpr Duration kCandidateHold = milliseconds(1500);  // hellos missin
 inline constexpr Duration kFastSyncPeriod = seconds(10);
 inline constexpr Duration kAckDelay = milliseconds(10);
 inline constexpr std::size_t kAckBatch = 32;
+inline constexpr Duration kRepeatAcks = seconds(10);          // after a sign of a lost acknowledgement
 inline constexpr std::uint16_t kReceiveWindow = 512;          // LSAs, told in the hello
 inline constexpr Duration kRepairFirst = milliseconds(200), kRepairMost = seconds(8);
+inline constexpr std::size_t kSharedUpdates = 64;             // bodies kept while neighbours are served
 inline constexpr std::uint32_t kMinRemaining = 2;             // seconds; below it an LSA is not sent
 inline constexpr Duration kSyncGiveUp = seconds(10);          // then starting ends without a neighbour
 inline constexpr Duration kAloneGiveUp = milliseconds(500);   // the same if no link is configured
@@ -94,8 +96,9 @@ struct Link {
 
   // flooding.cpp
   FloodQueue flood;
-  std::vector<wire::LsaRef> acks;
+  std::vector<wire::LsaRef> acks, acked_before;  // to send; sent last
   std::optional<Time> ack_due;
+  Time repeat_acks_until;
   PathMtuSearch path_mtu;
 
   // sync.cpp
@@ -131,6 +134,13 @@ struct Own {
   std::optional<Bytes> next;        // good news waiting for `throttle`
   Time next_due, refresh_due;
   Throttle throttle{4, milliseconds(200)};
+};
+
+// The body of an update as it was built for one neighbour, kept for the others until the end of poll().
+struct UpdateBody {
+  std::vector<std::uint64_t> lsas;  // key numbers
+  std::uint64_t generation = 0;     // of the LSDB
+  Bytes bytes;
 };
 
 struct Engine::Impl {
@@ -183,10 +193,11 @@ struct Engine::Impl {
                const std::vector<LinkId>& holders);
   void remove(std::uint64_t key);
   void retry(Time now, std::optional<NodeId> origin);
-  void push(Link& link, const wire::Lsa& lsa);
+  void push(Link& link, const Lsdb::Entry& entry);
   void acknowledge(Time now, Link& link, const wire::Lsa& lsa);
-  void flush_acks(Link& link);
+  void flush_acks(Time now, Link& link);
   void pump(Time now, Link& link);
+  const Bytes& update_of(Time now, const std::vector<std::uint64_t>& lsas);
   void flush();
   void tick_flooding(Time now, Link& link);
 
@@ -194,6 +205,7 @@ struct Engine::Impl {
   void compare_digest(Time now, Link& link, const wire::Hello& hello);
   void start_repair(Time now, Link& link);
   wire::DigestRange summary(std::uint64_t lo, std::uint64_t hi) const;
+  void split_range(const wire::DigestRange& ours, std::vector<wire::DigestRange>& answer) const;
   Status handle_digest(Time now, Link& link, ByteView body);
   void answer_sum(Time now, Link& link, const wire::DigestRange& theirs,
                   std::vector<wire::DigestRange>& answer);
@@ -242,6 +254,7 @@ struct Engine::Impl {
 
   Lsdb lsdb;
   WaitingTable waiting;
+  std::deque<UpdateBody> updates;
 
   std::uint64_t epoch = 0, sequence = 0;
   std::map<std::uint64_t, Own> own;

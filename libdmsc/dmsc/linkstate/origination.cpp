@@ -83,7 +83,7 @@ void Engine::Impl::unwant(Time now, const wire::LsaKey& lsa_key) {
 void Engine::Impl::purge(Time now, std::uint64_t key) {
   const Lsdb::Entry* entry = lsdb.find(key);
   std::uint32_t lifetime = config.lsa_lifetime;
-  if (entry != nullptr) lifetime = std::max(lifetime, entry->lsa->lifetime);
+  if (entry != nullptr) lifetime = std::max(lifetime, entry->lifetime);
   auto lsa = sign_lsa(wire::key_of(key), lifetime, true, {});
   if (!lsa) return;
   ++counters.purged;

@@ -6,8 +6,8 @@
 
 namespace dmsc::linkstate {
 namespace {
-constexpr std::size_t kListLimit = 24;  // fewer are listed; more are split
-constexpr std::size_t kSplit = 16;
+constexpr std::uint32_t kListLimit = 8;  // as many are listed; more are split
+constexpr std::uint32_t kSplit = 8;
 constexpr std::size_t kRangesPerDatagram = 32;
 constexpr std::size_t kKeysPerDatagram = 128;
 constexpr std::size_t kDatagramBytes = PathMtuSearch::kFloor - wire::kPduOverhead;
@@ -49,13 +49,8 @@ void Engine::Impl::start_repair(Time now, Link& l) {
 }
 
 wire::DigestRange Engine::Impl::summary(std::uint64_t lo, std::uint64_t hi) const {
-  wire::DigestRange range{lo, hi, false, 0, {}, {}};
-  const auto& entries = lsdb.entries();
-  for (auto it = entries.lower_bound(lo); it != entries.end() && it->first <= hi; ++it) {
-    ++range.count;
-    range.sum += digest_item(*it->second.lsa);
-  }
-  return range;
+  Lsdb::Sum sum = lsdb.range(lo, hi);
+  return {lo, hi, false, sum.count, sum.sum, {}};
 }
 
 void Engine::Impl::send_ranges(Link& l, const std::vector<wire::DigestRange>& ranges) {
@@ -76,6 +71,7 @@ void Engine::Impl::send_ranges(Link& l, const std::vector<wire::DigestRange>& ra
 Status Engine::Impl::handle_digest(Time now, Link& l, ByteView body) {
   auto ranges = wire::decode_digest(body);
   if (!ranges) return ranges.error();
+  l.repair_after = std::max(l.repair_after, now + kRepairFirst);  // one repair at a time
   std::vector<wire::DigestRange> answer;
   std::vector<wire::LsaKey> wanted;
   for (std::size_t i = 0; i < ranges->size(); ++i) {
@@ -103,34 +99,27 @@ void Engine::Impl::answer_sum(Time, Link& l, const wire::DigestRange& theirs,
                               std::vector<wire::DigestRange>& answer) {
   wire::DigestRange ours = summary(theirs.lo, theirs.hi);
   if (ours.count == theirs.count && ours.sum == theirs.sum) return;
-  const auto& entries = lsdb.entries();
-  auto it = entries.lower_bound(theirs.lo);
   if (theirs.count == 0) {  // they have nothing there: send all
-    for (; it != entries.end() && it->first <= theirs.hi; ++it) push(l, *it->second.lsa);
-    return;
+    return lsdb.visit(theirs.lo, theirs.hi, [&](const Lsdb::Entry& entry) { push(l, entry); });
   }
   if (ours.count == 0) return answer.push_back(ours);  // they will send all
-  if (ours.count <= kListLimit) {
-    ours.listed = true;
-    for (; it != entries.end() && it->first <= theirs.hi; ++it) {
-      ours.refs.push_back(wire::ref_of(*it->second.lsa));
-    }
-    ours.count = 0;
-    ours.sum = {};
-    return answer.push_back(std::move(ours));
+  if (ours.count > kListLimit) return split_range(ours, answer);
+  wire::DigestRange list{ours.lo, ours.hi, true, 0, {}, {}};
+  lsdb.visit(ours.lo, ours.hi, [&](const Lsdb::Entry& e) { list.refs.push_back(ref_of(e)); });
+  answer.push_back(std::move(list));
+}
+
+// Parts of equal size here, each found by its rank.
+void Engine::Impl::split_range(const wire::DigestRange& ours,
+                               std::vector<wire::DigestRange>& answer) const {
+  std::uint32_t first = lsdb.rank(ours.lo), step = (ours.count + kSplit - 1) / kSplit;
+  std::uint64_t lo = ours.lo;
+  for (std::uint32_t done = step; done < ours.count; done += step) {
+    std::uint64_t next = lsdb.nth(first + done).key;
+    answer.push_back(summary(lo, next - 1));
+    lo = next;
   }
-  std::size_t step = (ours.count + kSplit - 1) / kSplit, index = 0;
-  wire::DigestRange part{theirs.lo, theirs.hi, false, 0, {}, {}};
-  for (; it != entries.end() && it->first <= theirs.hi; ++it, ++index) {
-    if (index != 0 && index % step == 0) {
-      part.hi = it->first - 1;
-      answer.push_back(part);
-      part = {it->first, theirs.hi, false, 0, {}, {}};
-    }
-    ++part.count;
-    part.sum += digest_item(*it->second.lsa);
-  }
-  answer.push_back(part);
+  answer.push_back(summary(lo, ours.hi));
 }
 
 // Their list against ours, both in key order: send what they lack or hold older, ask for the rest.
@@ -138,19 +127,14 @@ void Engine::Impl::answer_list(Time, Link& l, const wire::DigestRange& theirs,
                                std::vector<wire::LsaKey>& wanted) {
   std::map<std::uint64_t, wire::LsaRef> listed;
   for (const wire::LsaRef& ref : theirs.refs) listed[wire::key_number(ref.key)] = ref;
-  const auto& entries = lsdb.entries();
-  for (auto it = entries.lower_bound(theirs.lo); it != entries.end() && it->first <= theirs.hi;
-       ++it) {
-    auto found = listed.find(it->first);
-    if (found == listed.end()) {
-      push(l, *it->second.lsa);
-      continue;
-    }
-    const wire::LsaRef mine = wire::ref_of(*it->second.lsa), &other = found->second;
+  lsdb.visit(theirs.lo, theirs.hi, [&](const Lsdb::Entry& entry) {
+    auto found = listed.find(entry.key);
+    if (found == listed.end()) return push(l, entry);
+    const wire::LsaRef mine = ref_of(entry), &other = found->second;
     bool equal = mine == other;
-    if (!equal && mine.version >= other.version) push(l, *it->second.lsa);
+    if (!equal && mine.version >= other.version) push(l, entry);
     if (equal || mine.version > other.version) listed.erase(found);
-  }
+  });
   for (const auto& [key, ref] : listed) {
     bool inside = key >= theirs.lo && key <= theirs.hi;
     if (inside && !waiting.holds(l.config.id, ref)) wanted.push_back(ref.key);
@@ -161,7 +145,7 @@ Status Engine::Impl::handle_request(Time, Link& l, ByteView body) {
   auto keys_wanted = wire::decode_request(body);
   if (!keys_wanted) return keys_wanted.error();
   for (const wire::LsaKey& key : *keys_wanted) {
-    if (const Lsdb::Entry* entry = lsdb.find(wire::key_number(key))) push(l, *entry->lsa);
+    if (const Lsdb::Entry* entry = lsdb.find(wire::key_number(key))) push(l, *entry);
   }
   return Ok{};
 }

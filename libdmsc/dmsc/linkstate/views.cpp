@@ -37,9 +37,7 @@ std::vector<NeighbourView> Engine::neighbours(Time now) const {
 std::vector<LsdbEntryView> Engine::lsdb(Time now) const {
   std::vector<LsdbEntryView> out;
   out.reserve(impl_->lsdb.size());
-  for (const auto& [key, entry] : impl_->lsdb.entries()) {
-    out.push_back({entry.lsa, Lsdb::remaining(entry, now), true});
-  }
+  visit_lsdb(now, [&](const LsdbEntryView& view) { out.push_back(view); });
   for (const auto& [ticket, item] : impl_->waiting.items()) {
     if (!item.recheck) out.push_back({item.lsa, item.remaining, false});
   }
@@ -49,9 +47,20 @@ std::vector<LsdbEntryView> Engine::lsdb(Time now) const {
   return out;
 }
 
+void Engine::visit_lsdb(Time now, const std::function<void(const LsdbEntryView&)>& use) const {
+  impl_->lsdb.visit([&](const Lsdb::Entry& entry) {
+    use({impl_->lsdb.load(entry), Lsdb::remaining(entry, now), true});
+  });
+}
+
+LsdbMemory Engine::lsdb_memory() const {
+  Lsdb::Memory m = impl_->lsdb.memory();
+  return {m.lsas, m.wire_bytes, m.held_bytes, impl_->lsdb.steps()};
+}
+
 wire::LsaPtr Engine::find(const wire::LsaKey& key) const {
   const Lsdb::Entry* entry = impl_->lsdb.find(wire::key_number(key));
-  return entry == nullptr || entry->lsa->purge ? nullptr : entry->lsa;
+  return entry == nullptr || entry->purge ? nullptr : impl_->lsdb.load(*entry);
 }
 
 U128 Engine::digest() const { return impl_->lsdb.digest(); }

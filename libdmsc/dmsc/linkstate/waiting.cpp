@@ -4,6 +4,14 @@
 
 namespace dmsc::linkstate {
 
+namespace {
+
+bool opens_others(const wire::LsaKey& key) {
+  return key.type == wire::LsaType::identity || is_issuer_origin(key.origin);
+}
+
+}  // namespace
+
 WaitingTable::Added WaitingTable::add(Time now, LinkId from, const wire::LsaPtr& lsa,
                                       std::uint32_t remaining, std::uint64_t& ticket) {
   SlotKey slot{wire::key_number(lsa->key), from};
@@ -11,7 +19,7 @@ WaitingTable::Added WaitingTable::add(Time now, LinkId from, const wire::LsaPtr&
     ticket = it->second;
     if (compare_copies(*lsa, *items_.at(ticket).lsa) <= 0) return Added::joined;
     release(slot);
-  } else if (count_[from] >= kMaxPerNeighbour) {
+  } else if (count_[from] >= kMaxPerNeighbour + (opens_others(lsa->key) ? kReserved : 0)) {
     return Added::full;
   }
   auto [known, fresh] = by_hash_.try_emplace(lsa->hash, next_ticket_);
@@ -29,6 +37,7 @@ WaitingTable::Added WaitingTable::add(Time now, LinkId from, const wire::LsaPtr&
 std::uint64_t WaitingTable::add_recheck(Time now, const wire::LsaPtr& lsa) {
   std::uint64_t ticket = next_ticket_++;
   items_[ticket] = {lsa, 0, now, {}, true};
+  rechecks_.insert(ticket);
   return ticket;
 }
 
@@ -52,6 +61,7 @@ std::optional<WaitingTable::Item> WaitingTable::take(std::uint64_t ticket) {
   Item item = it->second;
   if (item.recheck) {
     items_.erase(it);
+    rechecks_.erase(ticket);
     return item;
   }
   for (LinkId link : item.from) release({wire::key_number(item.lsa->key), link});
@@ -79,6 +89,19 @@ void WaitingTable::settle(const wire::Lsa& installed) {
     if (compare_copies(*items_.at(it->second).lsa, installed) <= 0) settled.push_back(it->first);
   }
   for (const SlotKey& slot : settled) release(slot);
+}
+
+std::vector<std::uint64_t> WaitingTable::tickets_of(NodeId origin) const {
+  std::vector<std::uint64_t> out;
+  std::uint64_t lo = wire::key_number({origin, {}, 0}), hi = lo | 0xffffff;
+  for (auto it = slots_.lower_bound({lo, LinkId{0}}); it != slots_.end() && it->first.first <= hi;
+       ++it) {
+    if (out.empty() || out.back() != it->second) out.push_back(it->second);
+  }
+  for (std::uint64_t ticket : rechecks_) {
+    if (items_.at(ticket).lsa->key.origin == origin) out.push_back(ticket);
+  }
+  return out;
 }
 
 }  // namespace dmsc::linkstate

@@ -4,6 +4,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "dmsc/core/time.hpp"
@@ -14,6 +15,8 @@ namespace dmsc::linkstate {
 class WaitingTable {
  public:
   static constexpr std::size_t kMaxPerNeighbour = 8192;
+  // Identities and what issuers sign find room when others fill the table: they end their waiting.
+  static constexpr std::size_t kReserved = 4096;
   struct Item {
     wire::LsaPtr lsa;
     std::uint32_t remaining = 0;   // largest heard, seconds at `received`
@@ -35,6 +38,8 @@ class WaitingTable {
   // Frees slots of this key that are not newer than `installed`.
   void settle(const wire::Lsa& installed);
   const std::map<std::uint64_t, Item>& items() const { return items_; }
+  // Tickets of what waits for this origin, found without a look at the others.
+  std::vector<std::uint64_t> tickets_of(NodeId origin) const;
 
  private:
   using SlotKey = std::pair<std::uint64_t, LinkId>;  // key number, neighbour
@@ -43,6 +48,7 @@ class WaitingTable {
   std::map<crypto::Hash32, std::uint64_t> by_hash_;  // not rechecks
   std::map<SlotKey, std::uint64_t> slots_;           // to ticket
   std::map<LinkId, std::size_t> count_;
+  std::set<std::uint64_t> rechecks_;                 // tickets
   std::uint64_t next_ticket_ = 1;
 };
 
