@@ -24,9 +24,9 @@ void NodeImpl::authenticate(AuthenticationRequest request, Duration timeout,
 
 ListenerId NodeImpl::subscribe_lsdb(std::function<void(const LsdbEvent&)> listener) {
   ListenerId id = next_listener_++;
-  for (const linkstate::LsdbEntryView& entry : engine_.lsdb(now())) {
-    if (entry.verified && !entry.lsa->purge) listener({LsdbEvent::Kind::snapshot, 0, entry.lsa});
-  }
+  engine_.visit_lsdb(now(), [&listener](const linkstate::LsdbEntryView& entry) {
+    if (!entry.lsa->purge) listener({LsdbEvent::Kind::snapshot, 0, entry.lsa});
+  });
   listener({LsdbEvent::Kind::snapshot_end, 0, nullptr});
   lsdb_listeners_[id].call = std::move(listener);
   return id;

@@ -8,8 +8,6 @@ namespace {
 
 namespace log = runtime::log;
 
-// Signature checks per turn of the control thread: about a millisecond, far below a keepalive.
-constexpr int kVerifyBatch = 16;
 constexpr Duration kReconsiderGap = milliseconds(20);
 
 }  // namespace
@@ -19,12 +17,14 @@ constexpr Duration kReconsiderGap = milliseconds(20);
 void NodeImpl::pump() {
   if (pumping_ || stopped_) return;
   pumping_ = true;
-  for (auto outputs = engine_.poll(); !outputs.empty(); outputs = engine_.poll()) {
-    for (const linkstate::Output& output : outputs) {
-      std::visit([this](const auto& o) { take(o); }, output);
+  do {
+    for (auto outputs = engine_.poll(); !outputs.empty(); outputs = engine_.poll()) {
+      for (const linkstate::Output& output : outputs) {
+        std::visit([this](const auto& o) { take(o); }, output);
+      }
+      if (trust_dirty_ && now() >= reconsidered_ + kReconsiderGap) reconsider();
     }
-    if (trust_dirty_ && now() >= reconsidered_ + kReconsiderGap) reconsider();
-  }
+  } while (judged(verifier_.run()));  // what was to be sent has left before anything is judged
   pumping_ = false;
   routes_.tick(now());
   check_ready();
@@ -55,40 +55,23 @@ void NodeImpl::on_timer() {
   pump();
 }
 
-void NodeImpl::take(const linkstate::VerifyWanted& output) {
-  verify_queue_.push_back(output);
-  if (verify_posted_) return;
-  verify_posted_ = true;
-  boost::asio::post(io_, [this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) verify_some();
-  });
-}
+void NodeImpl::take(const linkstate::VerifyWanted& output) { verifier_.ask(output); }
 
-void NodeImpl::verify_some() {
-  verify_posted_ = false;
-  if (stopped_) return;
-  for (int i = 0; i < kVerifyBatch && !verify_queue_.empty(); ++i) {
-    linkstate::VerifyWanted wanted = std::move(verify_queue_.front());
-    verify_queue_.pop_front();
-    std::string why;
-    trust::Verdict verdict = trust_.judge(*wanted.lsa, &why);
-    if (verdict == trust::Verdict::unknown) continue;  // asked again after retry_waiting()
-    if (verdict == trust::Verdict::invalid && refusal_log_.allow(now())) {
-      log::warning("lsa-refused", {{"origin", name_of(wanted.lsa->key.origin)},
-                                   {"type", wire::to_string(wanted.lsa->key.type)},
-                                   {"fragment", wanted.lsa->key.fragment},
-                                   {"reason", why},
+// Verdicts are inputs of the engine like any other. True if there were any.
+bool NodeImpl::judged(const std::vector<Verifier::Answer>& answers) {
+  if (stopped_) return false;
+  for (const Verifier::Answer& answer : answers) {
+    bool valid = answer.verdict == trust::Verdict::valid;
+    if (!valid && refusal_log_.allow(now())) {
+      log::warning("lsa-refused", {{"origin", name_of(answer.lsa->key.origin)},
+                                   {"type", wire::to_string(answer.lsa->key.type)},
+                                   {"fragment", answer.lsa->key.fragment},
+                                   {"reason", answer.why},
                                    {"unlogged", refusal_log_.take_suppressed()}});
     }
-    engine_.verdict(now(), wanted.ticket, verdict == trust::Verdict::valid);
-    // What this one taught may be what the next one needs.
-    pump();
+    engine_.verdict(now(), answer.ticket, valid);
   }
-  if (verify_queue_.empty() || verify_posted_) return;
-  verify_posted_ = true;
-  boost::asio::post(io_, [this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) verify_some();
-  });
+  return !answers.empty();
 }
 
 void NodeImpl::take(const linkstate::AdjacencyUp& up) {

@@ -21,6 +21,7 @@
 #include "dmsc/node/node_store.hpp"
 #include "dmsc/node/route_keeper.hpp"
 #include "dmsc/node/spa_agent.hpp"
+#include "dmsc/node/verifier.hpp"
 #include "dmsc/runtime/log.hpp"
 
 namespace dmsc::node {
@@ -121,7 +122,8 @@ class NodeImpl final : public Node {
   // "none", "soft", "hard", or "moving": on its way from soft to hard. Link 0 is the node.
   std::string drain_word(LinkId link) const;
   Json links_drained() const;
-  std::size_t unjudged() const { return verify_queue_.size(); }
+  std::size_t unjudged() const { return verifier_.pending(); }
+  const Verifier& verifier() const { return verifier_; }
 
  private:
   // node_life.cpp
@@ -173,7 +175,7 @@ class NodeImpl final : public Node {
   void take(const linkstate::Synchronised& output);
   void take(const linkstate::Epoch& output);
   void take(const linkstate::Misbehaviour& output);
-  void verify_some();
+  bool judged(const std::vector<Verifier::Answer>& answers);
 
   // node_trust.cpp
   void load_trust();
@@ -208,6 +210,7 @@ class NodeImpl final : public Node {
   NodeSettings settings_;
   NodeIdentity identity_;
   trust::TrustStore trust_;
+  Verifier verifier_;
   NodeStore store_;
   std::unique_ptr<dataplane::DataPlane> plane_;
   linkstate::Engine engine_;
@@ -223,10 +226,9 @@ class NodeImpl final : public Node {
 
   boost::asio::steady_timer timer_, second_timer_, stop_timer_, drain_timer_;
   bool pumping_ = false, started_once_ = false, stopping_ = false, stopped_ = false;
-  std::deque<linkstate::VerifyWanted> verify_queue_;
-  bool verify_posted_ = false;
   runtime::log::RateLimiter refusal_log_{seconds(1), 20};
   bool trust_dirty_ = false;
+  bool ask_again_ = false;          // learnt from the SPA: LSAs that wait may be judged now
   Time reconsidered_{};
   std::set<wire::Revocation::NodeRef> rechecked_;
 

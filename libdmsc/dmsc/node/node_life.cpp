@@ -109,6 +109,11 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
       settings_(std::move(settings)),
       identity_(std::move(identity)),
       trust_(std::move(trust)),
+      verifier_(io, trust_, verifier_threads(std::thread::hardware_concurrency()),
+                [this](const std::vector<Verifier::Answer>& answers) {
+                  judged(answers);
+                  pump();
+                }),
       store_(std::move(store)),
       plane_(std::move(plane)),
       engine_(engine_config(settings_, identity_, session, store_.epoch(),

@@ -21,6 +21,7 @@ bool NodeImpl::learn_object(ByteView object, const char* source) {
     return false;
   }
   inject(object);
+  ask_again_ = ask_again_ || *learnt;
   if (*learnt) trust_learnt();
   return true;
 }
@@ -79,7 +80,8 @@ void NodeImpl::reconsider() {
     log::warning("node-revoked", {{"node", name_of(revoked.node)}, {"id", revoked.node.value}});
     engine_.recheck(now(), revoked.node);
   }
-  engine_.retry_waiting(now());
+  // What LSAs teach, the engine itself asks for again.
+  if (std::exchange(ask_again_, false)) engine_.retry_waiting(now());
   routes_.reconsider(now(), domain_time());
   for (auto& [id, listener] : trust_listeners_) listener();
   changed("trust");
