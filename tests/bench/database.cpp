@@ -1,7 +1,6 @@
 // The link-state database with a million prefixes of 10,000 nodes: what it takes in memory, how fast it
-// changes, digests of ranges. `million_prefixes` and `ten_thousand_nodes` report megabytes (rate of
-// bytes: bytes held); identities, node LSAs and one grant a gateway are in both counts. Beside them
-// a std::map of shared LSAs, as read off the wire.
+// changes, digests of ranges. `million_prefixes` and `ten_thousand_nodes` give megabytes: node LSAs and
+// identities, and in the former a grant each and 100 prefixes. Beside range digests by the tree, a walk.
 #include <benchmark/benchmark.h>
 
 #include <map>
@@ -113,18 +112,19 @@ Lsdb filled_database(bool services) {
   return lsdb;
 }
 
-// Items: bytes held, once. Not a speed, but it stands in the same table.
-void memory(benchmark::State& state, bool services) {
+// The time means nothing: the figure is MB, and `limit` the most that is good enough.
+void memory(benchmark::State& state, bool services, double limit) {
   Lsdb lsdb = filled_database(services);
   Lsdb::Memory m = lsdb.memory();
   for (auto _ : state) state.SetIterationTime(1);
-  state.counters["held_mb"] = static_cast<double>(m.held_bytes) / 1e6;
+  state.counters["MB"] = static_cast<double>(m.held_bytes) / 1e6;
+  state.counters["limit"] = limit;
   state.counters["wire_mb"] = static_cast<double>(m.wire_bytes) / 1e6;
   state.counters["lsas"] = static_cast<double>(m.lsas);
   state.counters["bytes_per_lsa"] = static_cast<double>(m.held_bytes) / static_cast<double>(m.lsas);
 }
-void million_prefixes(benchmark::State& state) { memory(state, true); }
-void ten_thousand_nodes(benchmark::State& state) { memory(state, false); }
+void million_prefixes(benchmark::State& state) { memory(state, true, 120); }
+void ten_thousand_nodes(benchmark::State& state) { memory(state, false, 12); }
 
 void lsdb_install(benchmark::State& state) {
   Lsdb lsdb = filled_database(true);

@@ -25,7 +25,7 @@ const std::map<std::string, Layout>& layouts() {
         ""}},
       {"lsdb",
        {{"origin", "type", "fragment", "epoch", "sequence", "remaining_s", "size_bytes"},
-        {"origin_id"},
+        {"origin_id", "held_bytes"},
         {"origin", "type", "fragment"},
         "origin"}},
       {"routes",

@@ -152,6 +152,7 @@ struct LsdbEntryView {
   wire::LsaPtr lsa;
   std::uint32_t remaining = 0;    // seconds
   bool verified = false;
+  std::uint32_t held_bytes = 0;   // what the database takes for it, its share of the indices included
 };
 
 // What the verified database takes.

@@ -6,6 +6,7 @@ namespace dmsc::linkstate {
 namespace {
 
 constexpr std::size_t kFlagsAt = 28;  // in an LSA's header
+constexpr std::size_t kHeap = 16;     // what an allocation takes beside its bytes, rounding included
 
 std::uint64_t mixed(std::uint64_t v) {  // SplitMix64's finaliser
   v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9ULL;
@@ -184,8 +185,11 @@ bool Lsdb::same_body(const Entry& entry, ByteView body) const {
   return std::equal(body.begin(), body.end(), raw.begin() + wire::kLsaHeaderBytes);
 }
 
+std::uint32_t Lsdb::held_bytes(const Entry& entry) {
+  return static_cast<std::uint32_t>(sizeof(Entry) + entry.stored + kHeap + 2 * sizeof(Slot));
+}
+
 Lsdb::Memory Lsdb::memory() const {
-  constexpr std::size_t kHeap = 16;  // of each allocation, rounding included
   std::size_t held = data_bytes_ + size() * kHeap + index_.capacity() * sizeof(Slot) +
                      chunks_.size() * (kChunk * sizeof(Entry) + kHeap) + sizeof(LsaPacker);
   return {size(), wire_bytes_, held};

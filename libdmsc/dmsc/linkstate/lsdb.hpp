@@ -91,6 +91,7 @@ class Lsdb {
   static std::uint32_t remaining(const Entry& entry, Time now);
 
   Memory memory() const;
+  static std::uint32_t held_bytes(const Entry& entry);
   // Entries looked at so far: tests prove by it that nothing is scanned.
   std::uint64_t steps() const { return steps_; }
   // Changes with every change of anything.

@@ -49,7 +49,7 @@ std::vector<LsdbEntryView> Engine::lsdb(Time now) const {
 
 void Engine::visit_lsdb(Time now, const std::function<void(const LsdbEntryView&)>& use) const {
   impl_->lsdb.visit([&](const Lsdb::Entry& entry) {
-    use({impl_->lsdb.load(entry), Lsdb::remaining(entry, now), true});
+    use({impl_->lsdb.load(entry), Lsdb::remaining(entry, now), true, Lsdb::held_bytes(entry)});
   });
 }
 

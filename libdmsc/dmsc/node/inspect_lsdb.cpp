@@ -142,6 +142,7 @@ Result<Json> lsdb(const NodeImpl& node, linkstate::Engine& engine, const Argumen
              {"sequence", lsa.version.sequence},
              {"remaining_s", entry.remaining},
              {"size_bytes", lsa.raw.size()},
+             {"held_bytes", entry.held_bytes},
              {"verified", entry.verified},
              {"purged", lsa.purge}};
     if (!arguments.empty()) row["body"] = lsa_body(node, lsa);
