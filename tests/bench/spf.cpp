@@ -1,6 +1,6 @@
-// SPF on grids with random metrics and with unit metrics (where equal-cost paths are countless): full
-// runs beside a textbook Dijkstra on the same graph (std::priority_queue over adjacency maps, one
-// predecessor, no equal-cost sets), repairs of one changed link beside full runs for the same
+// SPF on grids with random metrics and with unit metrics (where equal-cost paths are countless):
+// full runs beside a textbook Dijkstra on the same graph (std::priority_queue over adjacency maps,
+// one predecessor, no equal-cost sets), repairs of one changed link beside full runs for the same
 // changes, loop-free alternates of a root with 16 neighbours, and a storm of flaps.
 #include <benchmark/benchmark.h>
 
@@ -189,8 +189,8 @@ void alternates_step(benchmark::State& state) {
 
 // ---- flaps ----------------------------------------------------------------------------------
 
-// A minute of 100 flaps a second: every 10 ms a link goes, 5 ms later it is back. `same` link, or any.
-// The time is the processor's for LSAs, delay machine, SPF and alternates together.
+// A minute of 100 flaps a second: every 10 ms a link goes, 5 ms later it is back. `same` link, or
+// any. The time is the processor's for LSAs, delay machine, SPF and alternates together.
 void flaps(benchmark::State& state, bool same) {
   std::uint64_t runs = 0;
   for (auto _ : state) {
@@ -240,8 +240,16 @@ BENCHMARK(repair_p99)->Arg(10000)->UseManualTime()->Iterations(1)->Unit(benchmar
 BENCHMARK(alternates_anew)->Arg(10000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(alternates_repaired)->Arg(10000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(alternates_step)->Arg(10000)->Unit(benchmark::kMicrosecond);
-BENCHMARK(flaps_of_one_link)->Arg(1000)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
-BENCHMARK(flaps_of_any_link)->Arg(1000)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(flaps_of_one_link)
+    ->Arg(1000)
+    ->UseManualTime()
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(flaps_of_any_link)
+    ->Arg(1000)
+    ->UseManualTime()
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

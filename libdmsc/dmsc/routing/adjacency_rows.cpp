@@ -23,7 +23,8 @@ void AdjacencyRows::add_row() {
 void AdjacencyRows::make_room(std::uint32_t row, std::uint32_t wanted) {
   Room& room = rooms_[row];
   if (wanted <= room.capacity) return;
-  // A row that grows gets some slack; the first time it gets what it needs, which is most often all.
+  // A row that grows gets some slack; the first time it gets what it needs, which is most often
+  // all.
   std::uint32_t capacity = room.capacity == 0 ? wanted : wanted + wanted / 4 + 2;
   wasted_ += room.capacity;
   room.used = 0;

@@ -1,4 +1,5 @@
-// What every node advertises and the edges that follow from it, one row per node in one pool of memory:
+// What every node advertises and the edges that follow from it, one row per node in one pool of
+// memory:
 //
 //   row:  | edges: both ends advertise the link | advertised by this end alone | slack |
 //
@@ -44,8 +45,8 @@ class AdjacencyRows {
  public:
   struct Row {
     std::uint32_t begin = 0;
-    std::uint32_t edges : 31;    // how many of the row are edges
-    std::uint32_t transit : 1;   // 1 = paths may pass through the node
+    std::uint32_t edges : 31;   // how many of the row are edges
+    std::uint32_t transit : 1;  // 1 = paths may pass through the node
     Row() : edges(0), transit(0) {}
   };
 
@@ -73,14 +74,16 @@ class AdjacencyRows {
   // Replaces the row. `entries` is sorted; those marked as edges need not come first.
   void write(std::uint32_t row, const std::vector<Advertised>& entries);
 
-  // Where the row has that link: an index into arcs(), or kNone. Among its edges `to` is a node index,
-  // else a node id. Rows are short or sorted well enough for a scan: a hub of 10,000 links costs 5 us.
+  // Where the row has that link: an index into arcs(), or kNone. Among its edges `to` is a node
+  // index, else a node id. Rows are short or sorted well enough for a scan: a hub of 10,000 links
+  // costs 5 us.
   std::uint32_t find(std::uint32_t row, bool edge, std::uint32_t to, std::uint32_t link,
                      std::uint32_t their_link) const;
-  // Makes the one-way adjacency at `at` an edge to node index `to`, or the edge at `at` one-way again.
-  // `id_of` as above.
+  // Makes the one-way adjacency at `at` an edge to node index `to`, or the edge at `at` one-way
+  // again. `id_of` as above.
   template <class IdOf>
-  void promote(std::uint32_t row, std::uint32_t at, std::uint32_t to, std::uint32_t back, IdOf id_of);
+  void promote(std::uint32_t row, std::uint32_t at, std::uint32_t to, std::uint32_t back,
+               IdOf id_of);
   template <class IdOf>
   void demote(std::uint32_t row, std::uint32_t at, IdOf id_of);
   void set_back(std::uint32_t at, std::uint32_t metric) { infos_[at].back = metric; }

@@ -1,11 +1,13 @@
 // Loop-free alternates (RFC 5286) for the case that every next hop of a destination is lost.
 //
-// S is the root, N a neighbour, E each primary neighbour, D the destination, d() distances under the
-// transit rule, w(E) the metric of the own link to E. With d(N,D) < d(N,S) + d(S,D) no shortest path of N
-// to D comes back through S, so N protects against loss of the links. With d(N,D) < d(N,E) + d(E,D) for
-// every E as well, none passes a primary neighbour: N protects against their loss too. Since E is primary,
-// d(E,D) = d(S,D) - w(E); so one tree per N is enough, and nodes of the same next hops are judged by one
-// threshold per N:   d(N,D) - d(S,D) < min over E of d(N,E) - w(E).
+// S is the root, N a neighbour, E each primary neighbour, D the destination, d() distances under
+// the transit rule, w(E) the metric of the own link to E. With d(N,D) < d(N,S) + d(S,D) no shortest
+// path of N to D comes back through S, so N protects against loss of the links. With d(N,D) <
+// d(N,E) + d(E,D) for every E as well, none passes a primary neighbour: N protects against their
+// loss too. Since E is primary, d(E,D) = d(S,D) - w(E); so one tree per N is enough, and all nodes
+// of the same next hops are judged by one threshold per N:
+//
+//   d(N,D) - d(S,D)  <  min over E of d(N,E) - w(E)
 //
 // which never holds where N or D is an E itself.
 //
@@ -27,8 +29,8 @@ class Alternates {
   // The topology or the root's labels changed: all is to be done again.
   void restart();
   bool current() const { return state_ == State::current; }
-  // One neighbour of the root of `spf`; after the last one gives every node its group. `spf` is up to
-  // date with `topology` and the same in all steps since restart().
+  // One neighbour of the root of `spf`; after the last one gives every node its group. `spf` is up
+  // to date with `topology` and the same in all steps since restart().
   void step(const Topology& topology, Spf& spf);
   void set_budget(std::size_t bytes) { budget_ = bytes; }
   std::size_t bytes() const;
@@ -62,18 +64,19 @@ class Alternates {
   const Tree& tree_of(const Topology& topology, std::uint32_t neighbour);
   void run_or_repair(const Topology& topology, std::uint32_t neighbour, Kept& kept);
   void offer(const Topology& topology, const Spf& spf, std::size_t neighbour, const Tree& tree);
-  const Verdict& verdict(const Spf& spf, std::uint32_t set, std::size_t neighbour, const Tree& tree);
+  const Verdict& verdict(const Spf& spf, std::uint32_t set, std::size_t neighbour,
+                         const Tree& tree);
   const OwnLink* own_link(const FirstHop& hop) const;
   void finish(Spf& spf);
 
   State state_ = State::stale;
   std::size_t budget_ = std::size_t{2} << 20;
-  std::vector<OwnLink> links_;                 // by neighbour id, metric, link
-  std::vector<std::uint32_t> neighbours_;      // begin of each neighbour in links_
-  std::size_t next_ = 0;                       // index into neighbours_
-  std::vector<Best> best_;                     // by node, while stepping
-  std::vector<Verdict> verdicts_;              // by set, while stepping
-  std::map<std::uint32_t, Kept> kept_;         // by node index
+  std::vector<OwnLink> links_;             // by neighbour id, metric, link
+  std::vector<std::uint32_t> neighbours_;  // begin of each neighbour in links_
+  std::size_t next_ = 0;                   // index into neighbours_
+  std::vector<Best> best_;                 // by node, while stepping
+  std::vector<Verdict> verdicts_;          // by set, while stepping
+  std::map<std::uint32_t, Kept> kept_;     // by node index
   Kept spare_;
   TreeScratch<DistanceLabel> scratch_;
 };

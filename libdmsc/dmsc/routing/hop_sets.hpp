@@ -1,8 +1,10 @@
-// Sets of a root's first hops, each held once under a small number. Merging two equal-cost ways is one
-// look-up (most often of a pair merged just before), however many paths or first hops there are; so
-// a shortest-path run keeps 4 bytes per node for them, and nodes with the same ways have equal numbers.
+// Sets of a root's first hops, each held once under a small number. Merging two equal-cost ways is
+// one look-up (most often of a pair merged just before), however many paths or first hops there
+// are; so a shortest-path run keeps 4 bytes per node for them, and nodes with the same ways have
+// equal numbers.
 //
-// Members are slots: a first hop keeps its slot, and a set its number, while anything refers to them.
+// Members are slots: a first hop keeps its slot, and a set its number, while anything refers to
+// them.
 #pragma once
 #include <array>
 #include <compare>
@@ -63,15 +65,15 @@ class HopSets {
     std::uint32_t set = 0;
   };
 
-  std::size_t stride_ = 1;             // words per set
-  std::vector<std::uint64_t> bits_;    // by set
-  std::vector<std::uint8_t> used_;     // by set: 0 = the number is free
-  std::vector<std::uint32_t> free_;    // set numbers
-  std::vector<std::uint32_t> table_;   // open addressing, kEmpty = nothing there
+  std::size_t stride_ = 1;            // words per set
+  std::vector<std::uint64_t> bits_;   // by set
+  std::vector<std::uint8_t> used_;    // by set: 0 = the number is free
+  std::vector<std::uint32_t> free_;   // set numbers
+  std::vector<std::uint32_t> table_;  // open addressing, kEmpty = nothing there
   std::size_t held_ = 0, made_ = 0, kept_ = 0;
-  std::vector<FirstHop> slots_;        // neighbour 0: free
-  std::vector<Single> singles_;        // of set_hops(), sorted
-  std::vector<std::uint64_t> sum_;     // scratch
+  std::vector<FirstHop> slots_;     // neighbour 0: free
+  std::vector<Single> singles_;     // of set_hops(), sorted
+  std::vector<std::uint64_t> sum_;  // scratch
   std::array<Merged, 256> recent_{};
 };
 

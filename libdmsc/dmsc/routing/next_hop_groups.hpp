@@ -1,6 +1,7 @@
-// The ways out of a root that its destinations share: a set of next hops with an alternate. A group's
-// number means the same ways for as long as any destination has it, so the forwarding plane keeps one
-// entry per group, and a change of many destinations that stay in their groups rewrites none.
+// The ways out of a root that its destinations share: a set of next hops with an alternate. A
+// group's number means the same ways for as long as any destination has it, so the forwarding plane
+// keeps one entry per group, and a change of many destinations that stay in their groups rewrites
+// none.
 #pragma once
 #include <cstdint>
 #include <optional>

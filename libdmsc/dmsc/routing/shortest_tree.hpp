@@ -1,10 +1,11 @@
 // Least distances from one root to every node, by a full run (Dijkstra) or by repairing an earlier
-// result where edges changed (in the manner of Ramalingam and Reps: only nodes whose label changes, and
-// their neighbours, are looked at). Both give the same labels, bit for bit.
+// result where edges changed (in the manner of Ramalingam and Reps: only nodes whose label changes,
+// and their neighbours, are looked at). Both give the same labels, bit for bit.
 //
-// With Hops, each label also has the set of first hops of all equal-cost paths, as a number of HopSets.
-// Metrics are positive, so every edge on a shortest path leads to a greater distance: taken in the order
-// of distance, whatever a node inherits from its predecessors is final when it is looked at.
+// With Hops, each label also has the set of first hops of all equal-cost paths, as a number of
+// HopSets. Metrics are positive, so every edge on a shortest path leads to a greater distance:
+// taken in the order of distance, whatever a node inherits from its predecessors is final when it
+// is looked at.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -27,8 +28,8 @@ struct HopLabel {
   friend bool operator==(const HopLabel&, const HopLabel&) = default;
 };
 
-// For trees with DistanceLabel. For those with HopLabel: set(link, node index) is the set of that one
-// first hop, unite(a, b) the union of two.
+// For trees with DistanceLabel. For those with HopLabel: set(link, node index) is the set of that
+// one first hop, unite(a, b) the union of two.
 struct NoHops {};
 
 // What runs need besides the labels; trees of one topology may share it.
@@ -42,8 +43,8 @@ struct TreeScratch {
     bool settled = false;  // the new label is final
   };
   QuadHeap heap;
-  std::vector<std::uint32_t> heads;    // see ShortestTree::repair()
-  std::vector<std::uint32_t> mark;     // by node: place in `touched` + 1; all 0 between runs
+  std::vector<std::uint32_t> heads;  // see ShortestTree::repair()
+  std::vector<std::uint32_t> mark;   // by node: place in `touched` + 1; all 0 between runs
   std::vector<Touched> touched;
   std::size_t bytes() const {
     return heap.bytes() + (heads.capacity() + mark.capacity()) * sizeof(std::uint32_t) +
@@ -61,12 +62,14 @@ class ShortestTree {
   std::uint32_t root() const { return root_; }
 
   // Everything anew. Returns how many nodes were settled.
-  std::size_t run(const AdjacencyRows& rows, std::uint32_t root, const Hops& hops, Scratch& scratch);
+  std::size_t run(const AdjacencyRows& rows, std::uint32_t root, const Hops& hops,
+                  Scratch& scratch);
 
   // Brings the labels up to date with `rows` after a run() or repair() for the same root, where
-  // scratch.heads are all nodes with a changed edge into them (or of whose sender the transit changed).
-  // Then scratch.touched says what the labels were of the nodes looked at, until done(). False if more
-  // than `limit` nodes were about to be looked at: labels are useless then, run() is quicker.
+  // scratch.heads are all nodes with a changed edge into them (or of whose sender the transit
+  // changed). Then scratch.touched says what the labels were of the nodes looked at, until done().
+  // False if more than `limit` nodes were about to be looked at: labels are useless then, run() is
+  // quicker.
   bool repair(const AdjacencyRows& rows, const Hops& hops, Scratch& scratch, std::size_t limit);
   static void done(Scratch& scratch);
 
@@ -104,7 +107,8 @@ class ShortestTree {
 // ---- full run -------------------------------------------------------------------------------
 
 template <class Label, class Hops>
-void ShortestTree<Label, Hops>::settle_from_root(const View& g, const Hops& hops, Scratch& scratch) {
+void ShortestTree<Label, Hops>::settle_from_root(const View& g, const Hops& hops,
+                                                 Scratch& scratch) {
   const auto& row = g.rows[root_];
   for (std::uint32_t i = row.begin; i < row.begin + row.edges; ++i) {
     Label& label = labels_[g.arcs[i].to];
@@ -225,8 +229,8 @@ std::uint32_t ShortestTree<Label, Hops>::inherited(const View& g, std::uint32_t 
           std::uint64_t{labels_[from].distance} + g.infos[i].back != labels_[node].distance) {
         continue;
       }
-      set = hops.unite(set, from == root_ ? hops.set(g.infos[i].their_link, node)
-                                          : labels_[from].set);
+      set = hops.unite(set,
+                       from == root_ ? hops.set(g.infos[i].their_link, node) : labels_[from].set);
     }
   }
   return set;
@@ -282,7 +286,8 @@ void ShortestTree<Label, Hops>::pass_on(const View& g, std::uint32_t node, Scrat
     bool better = through < labels_[to].distance;
     if (!better && !kHops) continue;
     std::size_t known = scratch.touched.size();
-    bool queued = touch(to, scratch) < known && !better;  // whoever was looked at is, with its label
+    bool queued =
+        touch(to, scratch) < known && !better;  // whoever was looked at is, with its label
     labels_[to].distance = static_cast<std::uint32_t>(through);
     if (!queued) scratch.heap.push(static_cast<std::uint32_t>(through), to);
   }

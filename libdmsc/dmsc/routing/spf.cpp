@@ -25,7 +25,8 @@ std::vector<NodeId> walk_back(const Topology& topology, std::uint32_t root, std:
     const AdjacencyRows::Row& row = rows.rows()[at];
     std::uint32_t best = Topology::kNone;
     for (std::uint32_t i = row.begin; i < row.begin + row.edges && best == Topology::kNone; ++i) {
-      std::uint32_t from = rows.arcs()[i].to;  // rows are sorted by node id: the first is the lowest
+      std::uint32_t from =
+          rows.arcs()[i].to;  // rows are sorted by node id: the first is the lowest
       if (!passes(topology, from, root) || distance(from) == kUnreachable) continue;
       if (std::uint64_t{distance(from)} + rows.infos()[i].back == distance(at)) best = from;
     }
@@ -134,9 +135,15 @@ Spf::Protected Spf::count_protected() const {
   Protected out;
   for (GroupId id = 1; id < groups_.limit(); ++id) {
     switch (groups_[id].protection) {
-      case Protection::none: out.none += groups_.users(id); break;
-      case Protection::link: out.link += groups_.users(id); break;
-      case Protection::node: out.node += groups_.users(id); break;
+      case Protection::none:
+        out.none += groups_.users(id);
+        break;
+      case Protection::link:
+        out.link += groups_.users(id);
+        break;
+      case Protection::node:
+        out.node += groups_.users(id);
+        break;
     }
   }
   return out;
@@ -149,8 +156,8 @@ std::vector<NodeId> Spf::path_to(const Topology& topology, NodeId target) const 
 }
 
 std::size_t Spf::result_bytes() const {
-  return tree_.bytes() + sets_.bytes() + groups_.bytes() +
-         group_.capacity() * sizeof(GroupId) + changed_.capacity() * sizeof(std::uint32_t);
+  return tree_.bytes() + sets_.bytes() + groups_.bytes() + group_.capacity() * sizeof(GroupId) +
+         changed_.capacity() * sizeof(std::uint32_t);
 }
 
 std::size_t Spf::scratch_bytes() const { return scratch_.bytes() + alternates_->bytes(); }

@@ -1,8 +1,10 @@
-// Shortest path first from one root, kept up to date with a Topology: distances, the group of equal-cost
-// next hops of every node, and, as a step of its own, loop-free alternates (RFC 5286). A change of a few
-// edges is repaired where it matters; what comes out is the same as of a full run, bit for bit.
+// Shortest path first from one root, kept up to date with a Topology: distances, the group of
+// equal-cost next hops of every node, and, as a step of its own, loop-free alternates (RFC 5286). A
+// change of a few edges is repaired where it matters; what comes out is the same as of a full run,
+// bit for bit.
 //
-//   Topology ──► update() ──► distance(), group() ──► publish ──► update_alternates() ──► publish again
+//   Topology ──► update() ──► distance(), group() ──► publish ──► update_alternates() ──► publish
+//   again
 //
 // Convergence waits for update() alone. Deterministic; owned by one thread.
 #pragma once
@@ -39,15 +41,16 @@ class Spf {
   NodeId root() const { return root_; }
 
   enum class Run { none, repair, full };
-  // Step 1: distances and next hops as of `topology`, which has to be the same object, or a copy of it as
-  // it was, in every call. A node whose set of next hops stays keeps its alternate until step 2. An
-  // unknown root reaches nothing. Says how it was done.
+  // Step 1: distances and next hops as of `topology`, which has to be the same object, or a copy of
+  // it as it was, in every call. A node whose set of next hops stays keeps its alternate until
+  // step 2. An unknown root reaches nothing. Says how it was done.
   Run update(const Topology& topology);
   // The next update() is a full run.
   void forget() { valid_ = false; }
-  // Step 2: alternates for the same topology. Works on at most `neighbours` neighbours of the root (one
-  // shortest-path run each, or a repair); true when all are done, and only then group() and changed()
-  // show the outcome. After a change of the topology: update() first, which starts step 2 anew.
+  // Step 2: alternates for the same topology. Works on at most `neighbours` neighbours of the root
+  // (one shortest-path run each, or a repair); true when all are done, and only then group() and
+  // changed() show the outcome. After a change of the topology: update() first, which starts step 2
+  // anew.
   bool update_alternates(const Topology& topology, std::size_t neighbours = ~std::size_t{0});
   bool alternates_current() const;
 
@@ -67,8 +70,8 @@ class Spf {
   };
   Protected count_protected() const;
 
-  // Node ids of one shortest path to `target`, both ends included; empty if unreachable. Of equal ones,
-  // each node is reached from the lowest node id. Costs the length of the path.
+  // Node ids of one shortest path to `target`, both ends included; empty if unreachable. Of equal
+  // ones, each node is reached from the lowest node id. Costs the length of the path.
   std::vector<NodeId> path_to(const Topology& topology, NodeId target) const;
 
   std::uint64_t full_runs() const { return full_runs_; }
@@ -78,22 +81,22 @@ class Spf {
   // Heap memory in use, in bytes: the result, and what runs need besides.
   std::size_t result_bytes() const;
   std::size_t scratch_bytes() const;
-  // Trees of neighbours are kept for repair up to that much memory; the others are computed anew every
-  // time. Default 2 MiB: 50 neighbours at 10,000 nodes.
+  // Trees of neighbours are kept for repair up to that much memory; the others are computed anew
+  // every time. Default 2 MiB: 50 neighbours at 10,000 nodes.
   void set_alternates_budget(std::size_t bytes);
 
  private:
   friend class Alternates;
 
-// First hops as ShortestTree asks for them.
-struct RootHops {
-  HopSets& sets;
-  const Topology& topology;
-  std::uint32_t set(std::uint32_t link, std::uint32_t neighbour) const {
-    return sets.single({link, topology.node(neighbour)});
-  }
-  std::uint32_t unite(std::uint32_t a, std::uint32_t b) const { return sets.unite(a, b); }
-};
+  // First hops as ShortestTree asks for them.
+  struct RootHops {
+    HopSets& sets;
+    const Topology& topology;
+    std::uint32_t set(std::uint32_t link, std::uint32_t neighbour) const {
+      return sets.single({link, topology.node(neighbour)});
+    }
+    std::uint32_t unite(std::uint32_t a, std::uint32_t b) const { return sets.unite(a, b); }
+  };
   void take_over_hops(const Topology& topology);
   bool repair(const Topology& topology, const RootHops& hops);
   void run_full(const Topology& topology, const RootHops& hops);

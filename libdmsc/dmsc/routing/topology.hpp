@@ -54,9 +54,9 @@ class Topology {
   const AdjacencyRows& rows() const { return rows_; }
 
   // Counts changes. A computation that was up to date at `version` is brought up to date by looking
-  // at the nodes changed_since() appends to `heads`: those an edge into which came, went, changed its
-  // metric, or whose sender changed its transit; a node may be named more than once. False if that
-  // is so long ago, or so much, that only a full run helps; `heads` is untouched then.
+  // at the nodes changed_since() appends to `heads`: those an edge into which came, went, changed
+  // its metric, or whose sender changed its transit; a node may be named more than once. False if
+  // that is so long ago, or so much, that only a full run helps; `heads` is untouched then.
   std::uint64_t version() const { return forgotten_ + heads_.size(); }
   bool changed_since(std::uint64_t version, std::vector<std::uint32_t>& heads) const;
 

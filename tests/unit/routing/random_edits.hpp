@@ -1,6 +1,6 @@
-// A network under random edits, as LSAs would bring them: metrics, links and nodes that come and go, one
-// end of a link heard before the other, overload, transit, fragments. For the tests of what is
-// updated incrementally.
+// A network under random edits, as LSAs would bring them: metrics, links and nodes that come and
+// go, one end of a link heard before the other, overload, transit, fragments. For the tests of what
+// is updated incrementally.
 #pragma once
 #include <algorithm>
 #include <string>
@@ -12,7 +12,10 @@ namespace dmsc::routing {
 class RandomEdits {
  public:
   RandomEdits(std::mt19937& random, std::uint32_t nodes, std::uint32_t metrics)
-      : random_(random), nodes_(nodes), metrics_(metrics), net_(random_network(random, nodes, metrics)) {
+      : random_(random),
+        nodes_(nodes),
+        metrics_(metrics),
+        net_(random_network(random, nodes, metrics)) {
     for (const auto& [id, body] : net_.bodies) publish(id);
     settle();
   }
@@ -24,13 +27,32 @@ class RandomEdits {
   // One edit; what it changed is heard at once, or (now and then) from one end only, or later.
   void edit() {
     switch (random_() % 12) {
-      case 0: case 1: case 2: case 3: change_metric(); break;
-      case 4: case 5: add_link(); break;
-      case 6: case 7: drop_link(); break;
-      case 8: flip_transit(); break;
-      case 9: node_comes_or_goes(); break;
-      case 10: flip_starting(); break;
-      default: settle(); break;
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        change_metric();
+        break;
+      case 4:
+      case 5:
+        add_link();
+        break;
+      case 6:
+      case 7:
+        drop_link();
+        break;
+      case 8:
+        flip_transit();
+        break;
+      case 9:
+        node_comes_or_goes();
+        break;
+      case 10:
+        flip_starting();
+        break;
+      default:
+        settle();
+        break;
     }
     if (waiting_.size() > 4) settle();
   }

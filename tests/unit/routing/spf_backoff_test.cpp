@@ -95,11 +95,21 @@ TEST_CASE("S10 spf delay: every state and event") {
     REQUIRE(b.state() == row.from);
     REQUIRE(b.due().has_value() == row.pending);
     switch (row.input) {
-      case Input::good: b.event(at(10000), false); break;
-      case Input::urgent: b.event(at(10000), true); break;
-      case Input::learn: b.tick(row.from == State::short_wait ? at(11000) : at(10000)); break;
-      case Input::holddown: b.tick(at(13995)); break;
-      case Input::ran: b.ran(at(10000)); break;
+      case Input::good:
+        b.event(at(10000), false);
+        break;
+      case Input::urgent:
+        b.event(at(10000), true);
+        break;
+      case Input::learn:
+        b.tick(row.from == State::short_wait ? at(11000) : at(10000));
+        break;
+      case Input::holddown:
+        b.tick(at(13995));
+        break;
+      case Input::ran:
+        b.ran(at(10000));
+        break;
     }
     CHECK(b.state() == row.to);
     CHECK(b.due().has_value() == (row.due_after >= 0));

@@ -1,4 +1,5 @@
-// Rule S18 of docs/protocol.md, "Routes": what is updated incrementally equals what is computed anew.
+// Rule S18 of docs/protocol.md, "Routes": what is updated incrementally equals what is computed
+// anew.
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +15,8 @@ namespace {
 // Empty if both say the same of every node, else where they differ first.
 std::string difference(const Topology& t, const Spf& a, const Spf& b) {
   for (std::uint32_t i = 0; i < t.node_count(); ++i) {
-    if (a.distance(i) == b.distance(i) && a.groups()[a.group(i)] == b.groups()[b.group(i)]) continue;
+    if (a.distance(i) == b.distance(i) && a.groups()[a.group(i)] == b.groups()[b.group(i)])
+      continue;
     std::ostringstream out;
     out << "node " << t.node(i).value << ": distance " << a.distance(i) << " and " << b.distance(i)
         << ", next hops " << a.groups()[a.group(i)].next_hops.size() << " and "
@@ -37,7 +39,8 @@ class Follower {
   std::string difference(const Topology& t, const Spf& spf) const {
     for (std::uint32_t i = 0; i < t.node_count(); ++i) {
       auto held = nodes_.find(i);
-      auto [distance, group] = held == nodes_.end() ? std::pair(kUnreachable, kNoGroup) : held->second;
+      auto [distance, group] =
+          held == nodes_.end() ? std::pair(kUnreachable, kNoGroup) : held->second;
       if (distance != spf.distance(i) || group != spf.group(i)) {
         return "a change of node " + std::to_string(t.node(i).value) + " was not told";
       }
@@ -80,8 +83,8 @@ std::string compare_over_edits(std::mt19937& random, std::uint64_t edits, Tally&
     for (std::uint32_t i = 0; i < net.topology().node_count(); ++i) {
       const NextHopGroup &a = kept.groups()[kept.group(i)], &b = fresh.groups()[fresh.group(i)];
       if (kept.distance(i) != fresh.distance(i) || a.next_hops != b.next_hops) {
-        return "after " + std::to_string(tally.edits) + " edits: " +
-               difference(net.topology(), kept, fresh);
+        return "after " + std::to_string(tally.edits) +
+               " edits: " + difference(net.topology(), kept, fresh);
       }
     }
     if (random() % 8 == 0 && kept.update_alternates(net.topology(), 1)) follower.follow(kept);
