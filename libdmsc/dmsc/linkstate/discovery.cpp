@@ -8,6 +8,7 @@ namespace {
 
 constexpr Duration kRefusalGap = seconds(10);
 constexpr Duration kLongestHold = seconds(60);  // whatever a neighbour says
+constexpr std::size_t kMostRemembered = 1024;   // neighbours lost, by their last counter
 
 Duration clamp_hold(std::uint32_t milliseconds_told) {
   return std::clamp<Duration>(milliseconds(milliseconds_told), Discovery::kInterval, kLongestHold);
@@ -36,9 +37,14 @@ void Discovery::interface_up(Time now, UnicastEndpoint own) {
 
 void Discovery::interface_down(Time, const std::string& reason) {
   own_.reset();
-  for (const auto& [node, neighbour] : std::exchange(neighbours_, {})) {
-    outputs_.push_back(NeighbourLost{node, reason});
-  }
+  for (const auto& [node, neighbour] : std::exchange(neighbours_, {})) lose(node, neighbour, reason);
+}
+
+// Its counter is kept, so that a record of what it said does not bring it back.
+void Discovery::lose(NodeId node, const Neighbour& neighbour, const std::string& reason) {
+  if (lost_.size() >= kMostRemembered) lost_.erase(lost_.begin());
+  lost_[node] = {neighbour.session, neighbour.counter};
+  outputs_.push_back(NeighbourLost{node, reason});
 }
 
 void Discovery::announce(Time now) {
@@ -105,12 +111,17 @@ void Discovery::heard(Time now, const wire::PduHeader& header,
   UnicastEndpoint at{announcement.address, announcement.port};
   auto it = neighbours_.find(header.sender);
   if (it == neighbours_.end()) {
+    auto before = lost_.find(header.sender);
+    bool recorded = before != lost_.end() && before->second.first == header.session &&
+                    header.counter <= before->second.second;
+    if (recorded) return;
     if (neighbours_.size() >= config_.max_neighbours) {
       return refuse(now, "too many neighbours",
                     announcement.name + " is over the limit of " +
                         std::to_string(config_.max_neighbours));
     }
     it = neighbours_.emplace(header.sender, Neighbour{}).first;
+    if (before != lost_.end()) lost_.erase(before);
     // So that a newcomer need not wait; at random, because everybody has heard it.
     announce_due_ = std::min(announce_due_, now + random_.between(Duration(0), kAnswerWithin));
   }
@@ -144,7 +155,7 @@ void Discovery::tick(Time now) {
       ++it;
       continue;
     }
-    outputs_.push_back(NeighbourLost{it->first, "no announcement within its hold time"});
+    lose(it->first, it->second, "no announcement within its hold time");
     it = neighbours_.erase(it);
   }
 }

@@ -97,6 +97,7 @@ class Discovery {
   Result<wire::OpenedPdu> open(ByteView datagram) const;
   void heard(Time now, const wire::PduHeader& header, const wire::Announcement& announcement);
   void announce(Time now);
+  void lose(NodeId node, const Neighbour& neighbour, const std::string& reason);
   void refuse(Time now, const std::string& kind, const std::string& detail);
 
   DiscoveryConfig config_;
@@ -107,6 +108,7 @@ class Discovery {
   unsigned first_left_ = 0;
   std::uint64_t counter_ = 0;
   std::map<NodeId, Neighbour> neighbours_;
+  std::map<NodeId, std::pair<SessionId, std::uint64_t>> lost_;
   std::map<std::string, Time> refused_;
   std::deque<DiscoveryOutput> outputs_;
 };

@@ -115,8 +115,8 @@ TEST_CASE("LS-M2 discovery: who falls silent is lost after its hold time; one lo
   s.add();
   s.add();
   s.run(seconds(5));
-  int n = 0;
-  s.deliver = [&](int, int) { return ++n % 2 == 0; };  // every other one
+  std::map<int, int> sent;
+  s.deliver = [&](int from, int to) { return from == to || ++sent[from] % 2 == 0; };  // every other one
   s.run(seconds(60));
   CHECK_FALSE(logged(s[0], "lost"));
   s.deliver = nullptr;
