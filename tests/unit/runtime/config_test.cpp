@@ -131,7 +131,7 @@ TEST_CASE("config: neighbours found on an interface need no name, no ends") {
   CHECK(c.links[1].local.host == "10.0.0.1");
   CHECK(c.links[1].max_neighbours == 16);
   CHECK(report_of("node: {name: a}\nlinks:\n  - {interface: eth1, discover: true, remote: 10.0.0.2}\n") ==
-        "f.yaml:3:48: links[0].remote: not with discover: neighbours say it themselves\n");
+        "f.yaml:3:47: links[0].remote: not with discover: neighbours say it themselves\n");
   CHECK(report_of("node: {name: a}\nlinks:\n  - {discover: true}\n").find("interface: is required") !=
         std::string::npos);
 }
