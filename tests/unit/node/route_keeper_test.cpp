@@ -123,13 +123,13 @@ TEST_CASE("S4 S10 route keeper: a node that becomes reachable does not wait for 
   f.node(3, {Fixture::to(2, 1, 2)});
   f.keeper.tick(f.now);
   CHECK(f.fib.node(NodeId{3}) != nullptr);
-  // A mere improvement waits.
+  // A mere improvement waits for calm.
   f.now += milliseconds(500);
   f.keeper.link_up(LinkId{2}, NodeId{3}, 10);
   f.node(1, {Fixture::to(2, 1, 1), Fixture::to(3, 2, 2)});
   f.node(3, {Fixture::to(2, 1, 2), Fixture::to(1, 2, 2)});
-  f.keeper.tick(f.now + milliseconds(300));
+  f.keeper.tick(f.now + milliseconds(150));
   CHECK(f.fib.node(NodeId{3})->distance == 20);
-  f.keeper.tick(f.now + milliseconds(500));
+  f.keeper.tick(f.now + milliseconds(200));
   CHECK(f.fib.node(NodeId{3})->distance == 10);
 }

@@ -81,7 +81,7 @@ TEST_CASE("LS-P3 an authentic PDU of another version, type or length is refused"
   CHECK(resealed(0, 0).ok());
   CHECK(resealed(0, 1).error().code == Errc::unsupported);
   CHECK(resealed(1, 0).error().code == Errc::unsupported);
-  CHECK(resealed(1, 9).error().code == Errc::unsupported);
+  CHECK(resealed(1, 10).error().code == Errc::unsupported);
   CHECK(resealed(3, 65).error().code == Errc::invalid);
 }
 
