@@ -150,8 +150,8 @@ void NodeImpl::take(const linkstate::Synchronised&) {
   if (synchronised_) return;
   synchronised_ = true;
   log::info("synchronised", {{"lsas", engine_.lsa_count()}, {"after_ms", (now() - started_) / milliseconds(1)}});
-  // SPF of what came before counts as well: nothing is pending then.
-  if (routes_.spf_runs() > 0 && !routes_.backoff().due()) spf_after_sync_ = true;
+  // SPF of what came before counts as well: nothing is pending then. Alone there is nothing to compute.
+  if (!routes_.backoff().due()) spf_after_sync_ = true;
 }
 
 void NodeImpl::take(const linkstate::Epoch& epoch) { store_.set_epoch(epoch.value); }
