@@ -98,12 +98,13 @@ def test_a_typo_is_an_error_that_names_the_name(domain):
     assert "B/44" in reply.error
 
 
-def until_error(lab: Lab, pod: str, name: str, error: str, since: float, timeout: float) -> float:
-    """Calls again and again until one ends with that error; when the first such call began, in s since `since`."""
+def until_gone(lab: Lab, pod: str, name: str, since: float, timeout: float) -> float:
+    """Calls again and again until one ends with the word that there is no instance of `name`, or (if nobody
+    announces it any more) no route to it; when the first such call began, in s since `since`."""
     while True:
         began = time.monotonic() - since
         seen = call(lab, pod, name, "still there?").error
-        if error in seen:
+        if seen.startswith(("no-instance: ", "no-route: ")):
             return began
         assert began < timeout, f"{pod}: {name} still answers {began:.2f} s later, or fails otherwise: {seen}"
 
@@ -113,11 +114,11 @@ def test_g2_a_withdrawn_pod_is_no_instance_at_every_gateway_within_a_second(doma
     domain.wait_exit("pod-3/serve")
     withdrawn = time.monotonic()
     with ThreadPoolExecutor() as pool:
-        took = list(pool.map(lambda pod: until_error(domain, pod, "B/3", "no-instance", withdrawn, 5),
+        took = list(pool.map(lambda pod: until_gone(domain, pod, "B/3", withdrawn, 5),
                              ("pod-1", "pod-2", "pod-3", "pod-4")))
     domain.start("pod-3/serve")
     domain.wait(lambda: not call(domain, "pod-1", "B/3", "again").error, 5, "B/3 to be back")
-    print(f"no-instance at sg-1..4 after {', '.join(f'{t:.3f}' for t in took)} s")
+    print(f"B/3 is gone at sg-1..4 after {', '.join(f'{t:.3f}' for t in took)} s")
     assert max(took) <= 1
 
 
@@ -133,11 +134,11 @@ def test_r16_a_revoked_grant_is_out_of_use_everywhere_within_two_seconds(domain)
         revoked = time.monotonic()
         domain.ctl("spa-1", "prefix", "remove", "secret/1")
 
-        def until_gone(node: str) -> float:
+        def until_out(node: str) -> float:
             domain.wait(lambda: not holds(node), 10, f"secret/1 to leave the FIB of {node}", every=0.01)
             return time.monotonic() - revoked
         with ThreadPoolExecutor() as pool:
-            took = list(pool.map(until_gone, nodes))
+            took = list(pool.map(until_out, nodes))
         print(f"revoked: out of the FIBs after {', '.join(f'{t:.3f}' for t in took)} s")
         assert max(took) <= 2
         announcer.wait_state("refused")
