@@ -203,7 +203,7 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 void Engine::receive(Time now, LinkId id, ByteView datagram) {
   impl_->recorder.datagram(now, id, datagram);
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(id);
   if (impl_->stopped || l == nullptr || !l->interface_up) return;
   impl_->receive(now, *l, datagram);
@@ -211,7 +211,7 @@ void Engine::receive(Time now, LinkId id, ByteView datagram) {
 
 void Engine::tick(Time now) {
   impl_->recorder.plain(InputType::tick, now);
-  impl_->last_now = now;
+  impl_->enter(now);
   if (!impl_->stopped) impl_->tick(now);
 }
 
@@ -225,19 +225,19 @@ std::optional<Time> Engine::next_deadline() const { return impl_->next_deadline(
 
 void Engine::verdict(Time now, std::uint64_t ticket, bool valid) {
   impl_->recorder.number(InputType::verdict, now, ticket, valid ? 1 : 0);
-  impl_->last_now = now;
+  impl_->enter(now);
   if (!impl_->stopped) impl_->verdict(now, ticket, valid);
 }
 
 void Engine::retry_waiting(Time now) {
   impl_->recorder.plain(InputType::retry_waiting, now);
-  impl_->last_now = now;
+  impl_->enter(now);
   if (!impl_->stopped) impl_->retry(now, std::nullopt);
 }
 
 void Engine::recheck(Time now, NodeId origin) {
   impl_->recorder.number(InputType::recheck, now, origin.value);
-  impl_->last_now = now;
+  impl_->enter(now);
   std::uint64_t lo = static_cast<std::uint64_t>(origin.value) << 24, hi = lo | 0xffffff;
   const auto& entries = impl_->lsdb.entries();
   for (auto it = entries.lower_bound(lo); it != entries.end() && it->first <= hi; ++it) {
@@ -249,14 +249,14 @@ void Engine::recheck(Time now, NodeId origin) {
 
 void Engine::set_keys(Time now, crypto::KeyChain keys) {
   impl_->recorder.keys(now, keys);
-  impl_->last_now = now;
+  impl_->enter(now);
   impl_->keys = ControlKeys(keys, impl_->config.domain);
   impl_->config.keys = std::move(keys);
 }
 
 void Engine::set_certificate(Time now, Bytes certificate) {
   impl_->recorder.bytes(InputType::set_certificate, now, certificate);
-  impl_->last_now = now;
+  impl_->enter(now);
   impl_->config.certificate = std::move(certificate);
   impl_->want(now, {impl_->config.self, wire::LsaType::identity, 0},
               wire::encode(wire::IdentityBody{impl_->config.certificate, {}}), true);
@@ -264,19 +264,19 @@ void Engine::set_certificate(Time now, Bytes certificate) {
 
 void Engine::inject(Time now, const wire::LsaPtr& lsa) {
   impl_->recorder.bytes(InputType::inject, now, lsa->raw);
-  impl_->last_now = now;
+  impl_->enter(now);
   if (!impl_->stopped) impl_->receive_lsa(now, nullptr, lsa, lsa->lifetime);
 }
 
 void Engine::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries) {
   impl_->recorder.prefixes(now, entries);
-  impl_->last_now = now;
+  impl_->enter(now);
   impl_->set_prefixes(now, std::move(entries));
 }
 
 void Engine::set_grants(Time now, std::vector<Bytes> signed_grants) {
   impl_->recorder.grants(now, signed_grants);
-  impl_->last_now = now;
+  impl_->enter(now);
   impl_->set_grants(now, std::move(signed_grants));
 }
 
@@ -286,7 +286,7 @@ void Engine::mark_record(Time now) {
 
 void Engine::shutdown(Time now) {
   impl_->recorder.plain(InputType::shutdown, now);
-  impl_->last_now = now;
+  impl_->enter(now);
   for (auto& [id, l] : impl_->links) {
     impl_->say_goodbye(l, "shutting down");
     impl_->drop(now, l, "shutting down");

@@ -149,6 +149,7 @@ struct Engine::Impl {
   void tick_hello(Time now, Link& link);
 
   // liveness.cpp
+  void enter(Time now);  // first of all with every input
   void start_liveness(Time now, Link& link);
   void negotiate(Link& link, const wire::Hello& hello);
   void send_keepalive(Time now, Link& link, std::uint8_t flags);

@@ -34,7 +34,7 @@ void Engine::Impl::remove_link(Time now, LinkId id) {
 
 void Engine::change_link(Time now, LinkConfig config) {
   impl_->recorder.link(InputType::change_link, now, config);
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(config.id);
   if (l == nullptr) return add_link(now, std::move(config));
   bool wrong_peer = !config.peer_name.empty() && l->state != AdjacencyState::down &&
@@ -54,7 +54,7 @@ void Engine::change_link(Time now, LinkConfig config) {
 
 void Engine::interface_state(Time now, LinkId id, bool up) {
   impl_->recorder.of_link(InputType::interface_state, now, id, up ? 1 : 0);
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(id);
   if (l == nullptr || l->interface_up == up) return;
   l->interface_up = up;
@@ -67,14 +67,14 @@ void Engine::interface_state(Time now, LinkId id, bool up) {
 
 void Engine::link_hint(Time now, LinkId id) {
   impl_->recorder.of_link(InputType::link_hint, now, id);
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(id);
   if (l != nullptr && l->up()) impl_->start_polls(now, *l);
 }
 
 void Engine::set_overload(Time now, bool overload) {
   impl_->recorder.number(InputType::set_overload, now, overload ? 1 : 0);
-  impl_->last_now = now;
+  impl_->enter(now);
   if (impl_->overload == overload) return;
   impl_->overload = overload;
   impl_->update_node_lsa(now, overload);
@@ -82,14 +82,14 @@ void Engine::set_overload(Time now, bool overload) {
 
 void Engine::set_drain(Time now, DrainLevel level) {
   impl_->recorder.number(InputType::set_drain, now, static_cast<std::uint64_t>(level));
-  impl_->last_now = now;
+  impl_->enter(now);
   DrainLevel was = std::exchange(impl_->drained, level);
   if (was != level) impl_->update_node_lsa(now, level > was);
 }
 
 void Engine::set_link_drain(Time now, LinkId id, DrainLevel level) {
   impl_->recorder.of_link(InputType::set_link_drain, now, id, static_cast<std::uint64_t>(level));
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(id);
   if (l == nullptr || l->drain == level) return;
   DrainLevel was = std::exchange(l->drain, level);
@@ -99,7 +99,7 @@ void Engine::set_link_drain(Time now, LinkId id, DrainLevel level) {
 
 void Engine::set_link_quality(Time now, LinkId id, std::uint64_t available_bps, bool usable) {
   impl_->recorder.of_link(InputType::set_link_quality, now, id, available_bps, usable ? 1 : 0);
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(id);
   if (l == nullptr) return;
   l->available_bps = available_bps;
@@ -112,7 +112,7 @@ void Engine::set_link_quality(Time now, LinkId id, std::uint64_t available_bps, 
 
 void Engine::set_metric_bias(Time now, LinkId id, std::uint32_t bias) {
   impl_->recorder.of_link(InputType::set_metric_bias, now, id, bias);
-  impl_->last_now = now;
+  impl_->enter(now);
   Link* l = impl_->link(id);
   if (l == nullptr || l->bias == bias) return;
   bool worse = bias > l->bias;

@@ -18,6 +18,17 @@ void Engine::Impl::negotiate(Link& l, const wire::Hello& hello) {
   l.multiplier = std::max<unsigned>(l.config.liveness.multiplier, hello.multiplier);
 }
 
+// While a link is up the engine is called at least once per interval, for the next keepalive. If it was
+// not, this node itself stood still (stopped, not scheduled, a machine frozen with all of its nodes):
+// that time is no silence of the neighbour.
+void Engine::Impl::enter(Time now) {
+  Duration gap = now - last_now;
+  last_now = now;
+  for (auto& [id, l] : links) {
+    if (l.up() && gap > 2 * l.interval) l.last_heard = std::min(now, l.last_heard + gap - l.interval);
+  }
+}
+
 void Engine::Impl::start_liveness(Time now, Link& l) {
   l.last_heard = now;
   l.keepalive_due = now;

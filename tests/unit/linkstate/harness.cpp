@@ -33,9 +33,19 @@ Net::Net() { now = Time{} + seconds(1000); }
 int Net::add(std::function<void(EngineConfig&)> change) {
   auto number = static_cast<std::uint32_t>(nodes.size() + 1);
   crypto::SigningKey signer(seed(static_cast<std::uint8_t>(number)));
-  EngineConfig c{NodeId{number}, "n" + std::to_string(number), wire::NodeRole::router, false,
-                 DomainId{7}, SessionId{++sessions_}, 0, 1000, number, signer,
-                 to_bytes(signer.public_key()), chain({1}, 1), 3600};
+  EngineConfig c{NodeId{number},
+                 "n" + std::to_string(number),
+                 wire::NodeRole::router,
+                 false,
+                 DomainId{7},
+                 SessionId{++sessions_},
+                 0,
+                 1000,
+                 number,
+                 signer,
+                 to_bytes(signer.public_key()),
+                 chain({1}, 1),
+                 3600};
   if (change) change(c);
   nodes.push_back(std::make_unique<Node>(std::move(c), now));
   return static_cast<int>(nodes.size()) - 1;
@@ -135,6 +145,13 @@ void Net::drain(int index) {
 }
 
 void Net::inject(Packet packet, Duration after) { queue_.emplace(now + after, std::move(packet)); }
+
+void Net::pause(Duration time) {
+  now += time;
+  std::multimap<Time, Packet> waiting;
+  for (auto& [at, packet] : queue_) waiting.emplace(std::max(at, now), std::move(packet));
+  queue_ = std::move(waiting);
+}
 
 bool Net::step(Time end) {
   std::optional<Time> next;

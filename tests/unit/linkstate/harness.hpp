@@ -57,6 +57,8 @@ class Net {
   // Line of n nodes, joined in a row. Tests of hours use a slow `liveness`.
   static Net line(int n, Duration liveness = milliseconds(50));
   void run(Duration time);
+  // All nodes stand still: nothing is sent or read; what is on its way waits.
+  void pause(Duration time);
   // Runs until `done` or fails after `limit`.
   void until(const std::function<bool()>& done, Duration limit = seconds(5));
   // Forgets a node's state; it starts again with a new session and `stored_epoch`.

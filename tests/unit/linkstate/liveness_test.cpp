@@ -58,6 +58,21 @@ TEST_CASE("LS-V2 silence takes an adjacency down within 300 ms") {
   CHECK(net[0].adjacency_log.back() == "down hold time expired");
 }
 
+TEST_CASE("LS-V6 time in which this node did not run is no silence of its neighbours") {
+  Net net = Net::line(2);
+  net.run(seconds(2));
+  net.pause(milliseconds(700));  // the whole machine stood still: nobody sent, and nobody listened
+  net.run(seconds(1));
+  CHECK(net[0].adjacency_log == std::vector<std::string>{"up n2"});
+  CHECK(net[1].adjacency_log == std::vector<std::string>{"up n1"});
+  // A neighbour that is silent from then on is noticed in time all the same.
+  net.pause(milliseconds(700));
+  net.deliver = [](Packet&) { return false; };
+  Time start = net.now;
+  net.until([&] { return net[0].state() != AdjacencyState::up; }, milliseconds(360));
+  CHECK(net.now - start > milliseconds(200));
+}
+
 TEST_CASE("LS-V2 one per cent of loss takes no adjacency down") {
   Net net = Net::line(2);
   std::uint64_t state = 7;
@@ -133,17 +148,25 @@ TEST_CASE("LS-O1 bad news leaves at once, good news of a flapping link waits a s
   net.run(seconds(3));
   for (int i = 0; i < 8; ++i) {
     net[0].engine.interface_state(net.now, LinkId{1}, false);
-    net.until([&] { return node_lsa(net, 2, 1).adjacencies.empty() ||
-                           node_lsa(net, 2, 2).adjacencies.size() == 1; }, milliseconds(400));
+    net.until(
+        [&] {
+          return node_lsa(net, 2, 1).adjacencies.empty() ||
+                 node_lsa(net, 2, 2).adjacencies.size() == 1;
+        },
+        milliseconds(400));
     net[0].engine.interface_state(net.now, LinkId{1}, true);
     net.until([&] { return net[0].state() == AdjacencyState::up; }, milliseconds(200));
   }
-  net.until([&] {
-    return node_lsa(net, 2, 1).adjacencies.size() == 1 && node_lsa(net, 2, 2).adjacencies.size() == 2;
-  }, milliseconds(1300));
+  net.until(
+      [&] {
+        return node_lsa(net, 2, 1).adjacencies.size() == 1 &&
+               node_lsa(net, 2, 2).adjacencies.size() == 2;
+      },
+      milliseconds(1300));
 }
 
-TEST_CASE("LS-O2 no origination gap: the tenth prefix change within a second is told within 300 ms") {
+TEST_CASE(
+    "LS-O2 no origination gap: the tenth prefix change within a second is told within 300 ms") {
   Net net = Net::line(2);
   net.run(seconds(3));
   for (int i = 1; i <= 10; ++i) {
@@ -152,10 +175,12 @@ TEST_CASE("LS-O2 no origination gap: the tenth prefix change within a second is 
     net[0].engine.set_prefixes(net.now, entries);
     net.run(milliseconds(100));
   }
-  net.until([&] {
-    auto lsa = net[1].engine.find({NodeId{1}, wire::LsaType::prefix, 0});
-    return lsa != nullptr && wire::decode_prefix_body(lsa->body())->entries.size() == 10;
-  }, milliseconds(300));
+  net.until(
+      [&] {
+        auto lsa = net[1].engine.find({NodeId{1}, wire::LsaType::prefix, 0});
+        return lsa != nullptr && wire::decode_prefix_body(lsa->body())->entries.size() == 10;
+      },
+      milliseconds(300));
   CHECK(net[0].engine.counters().originated < 20);
 }
 
