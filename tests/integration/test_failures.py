@@ -142,7 +142,7 @@ def test_r31_r33_r34_delay_moves_new_calls_to_the_better_instance_and_back(domai
     finally:
         for link in ("sg-3--sr-1", "sg-3--sr-3"):
             domain.set(link, delay="0ms")
-    domain.wait(lambda: shares(domain)["sg-3"] > 0.2, 20 * SLACK, "calls to return to sg-3", every=0.5)
+    domain.wait(lambda: shares(domain)["sg-3"] > 0.2, 10 * SLACK, "calls to return to sg-3", every=0.5)
 
 
 def wait_way(lab: Lab, path: list[str], timeout: float) -> None:
