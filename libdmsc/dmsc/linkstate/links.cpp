@@ -24,7 +24,7 @@ void Engine::remove_link(Time now, LinkId id) {
 }
 
 void Engine::Impl::remove_link(Time now, LinkId id) {
-  last_now = now;
+  enter(now);
   Link* l = link(id);
   if (l == nullptr) return;
   say_goodbye(*l, "link removed");

@@ -83,6 +83,8 @@ struct InspectServer::Servers {
 InspectServer::InspectServer(boost::asio::io_context& io, std::string daemon, std::string node)
     : core_(std::make_shared<Core>(io, std::move(daemon), std::move(node))),
       servers_(std::make_unique<Servers>()) {
+  // Now: the daemon's own servers are built before start().
+  switch_on_health_and_reflection();
   topic("events", [core = core_.get()](const Arguments&) -> Result<Json> {
     return core->events_after(0).first;
   });
@@ -123,7 +125,6 @@ void InspectServer::add_admin_service(grpc::Service* service) {
 Status InspectServer::start(const std::string& run_dir) {
   keep_grpc_threads();
   if (auto made = make_directory(run_dir, 0755); !made) return made;
-  switch_on_health_and_reflection();
   Servers& s = *servers_;
   s.inspect = make_inspect_service(core_);
   s.inspect_for_root = make_inspect_service(core_);
