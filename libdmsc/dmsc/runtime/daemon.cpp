@@ -23,6 +23,7 @@
 #include "dmsc/runtime/files.hpp"
 #include "dmsc/runtime/log.hpp"
 #include "dmsc/runtime/notify.hpp"
+#include "dmsc/runtime/startup_memory.hpp"
 
 namespace dmsc::runtime {
 namespace {
@@ -32,6 +33,8 @@ using detail::AnyService;
 
 constexpr auto kReadyLimit = seconds(10);
 constexpr auto kStopLimit = seconds(10);
+// After READY: when the work of joining is over too.
+constexpr auto kStartupOver = seconds(3);
 
 // gRPC's own messages join ours; a peer that keeps failing must not fill the journal.
 void log_grpc(gpr_log_func_args* message) {
@@ -89,6 +92,7 @@ class Runtime final : public Daemon {
         signals_(io_, SIGHUP, SIGTERM, SIGINT),
         watchdog_timer_(io_),
         ready_timer_(io_),
+        startup_timer_(io_),
         stop_timer_(io_),
         inspect_(io_, spec.name, config.node.name) {
     signals_.add(SIGUSR2);
@@ -116,6 +120,12 @@ class Runtime final : public Daemon {
     if (ready_ || !started_up_) return;
     ready_ = true;
     ready_timer_.cancel();
+    startup_timer_.expires_after(kStartupOver);
+    startup_timer_.async_wait([](const boost::system::error_code& error) {
+      if (error) return;
+      std::size_t released = release_startup_memory();
+      log::debug("startup-memory", {{"released_bytes", released}});
+    });
     notify::ready();
     log::info("ready", {{"after", std::chrono::duration_cast<milliseconds>(now() - started_)},
                         {"status", status_}});
@@ -160,7 +170,7 @@ class Runtime final : public Daemon {
   log::Level configured_level_;
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
-  boost::asio::steady_timer watchdog_timer_, ready_timer_, stop_timer_;
+  boost::asio::steady_timer watchdog_timer_, ready_timer_, startup_timer_, stop_timer_;
   InspectServer inspect_;
   Metrics metrics_;
   AnyService service_;
