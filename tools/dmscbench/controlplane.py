@@ -31,6 +31,10 @@ LIMITS = {
     ("grid:10x10", "default", "cold", "cold_s"): 10.0,
     ("grid:10x10", "default", "down", "last_ms"): 150.0,
     ("grid:10x10", "default", "two", "last_ms"): 300.0,
+    ("line:3", "default", "prefixes-10000", "far_s"): 0.1,
+    ("line:3", "default", "prefixes-100000", "far_s"): 1.0,
+    ("line:2", "default", "memory", "idle_rss_mb"): 24.0,
+    ("line:2", "default", "memory", "added_mb"): 12.0,
 }
 
 
@@ -73,3 +77,13 @@ def hundred() -> list[Figure]:
     """100 nodes: start, one and two links lost; beside FRR's ospfd, the fastest of the others here."""
     return figures("controlplane-100", _rows("--topology", "grid:10x10", "--stacks", "dmsc,frr-ospf", "--kinds",
                                              "cold,down,two"))
+
+
+def many_prefixes() -> list[Figure]:
+    """10,000 and 100,000 prefixes across three nodes; all stacks."""
+    return figures("controlplane-prefixes", _rows("--prefixes", "10000", "100000"))
+
+
+def memory() -> list[Figure]:
+    """One srd, idle and with the database of 10,000 routers."""
+    return figures("controlplane-memory", _rows("--memory", "100x100", "--stacks", OURS))

@@ -110,4 +110,6 @@ PATHS = {
     "bulk": PathBench("iperf3 through two gateways", bulk),
     "controlplane": PathBench("25 routers beside FRR and BIRD: start, failures, idling", controlplane.grid),
     "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),
+    "controlplane-prefixes": PathBench("prefixes across three nodes beside FRR and BIRD", controlplane.many_prefixes),
+    "controlplane-memory": PathBench("one srd with the database of 10,000 routers", controlplane.memory),
 }

@@ -18,10 +18,13 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parents[2] / "tools")]
 
+from dmsclab import pattern  # noqa: E402
 from dmsclab.errors import LabError  # noqa: E402
 from dmsclab.lab import Lab  # noqa: E402
 
 import measure  # noqa: E402
+import memory  # noqa: E402
+import prefixes  # noqa: E402
 from net import Net  # noqa: E402
 from ours import Ours  # noqa: E402
 from peers import BirdOspf, FrrIsis, FrrOspf  # noqa: E402
@@ -83,12 +86,24 @@ def run_grid(net: Net, stack: Stack, kinds: list[str], repeats: int, report: Rep
         stack.stop()
 
 
+def run_line(net: Net, stack: Stack, options: argparse.Namespace, report: Report) -> None:
+    where = {"topology": net.shape, "stack": stack.name, "profile": stack.profile.name}
+    for count in options.prefixes or []:
+        for number in range(options.repeats):
+            report.add(**where, what=f"prefixes-{count}", repetition=number, **prefixes.measure(net, stack, count))
+    if options.memory and stack.name == Ours.name:
+        rows, columns = pattern.shape(f"grid:{options.memory}")
+        report.add(**where, what="memory", repetition=0, **memory.measure(net, rows, columns))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/bench/controlplane", description=__doc__)
     parser.add_argument("--stacks", default=",".join(STACKS), help="which, separated by commas (default: all)")
     parser.add_argument("--topology", default="grid:5x5", help="grid:ROWSxCOLUMNS")
     parser.add_argument("--profiles", default="default", help=f"of {', '.join(PROFILES)}")
     parser.add_argument("--kinds", default="cold,down,silent,idle", help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--prefixes", type=int, nargs="+", metavar="N", help="instead: N prefixes across line:3")
+    parser.add_argument("--memory", metavar="ROWSxCOLUMNS", help="instead: one router with the database of such a grid")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="one line a repetition")
     parser.add_argument("--keep", action="store_true", help="leave the namespaces for a look")
@@ -97,9 +112,10 @@ def main() -> int:
         print("tests/bench/controlplane needs root: it makes network namespaces", file=sys.stderr)
         return 2
     report, failed = Report(options.json), False
-    shape = options.topology
+    line = "line:3" if options.prefixes else "line:2" if options.memory else None
+    shape = line or options.topology
     name = os.environ.get("DMSC_BENCH_LAB", "cpbench")
-    lab = Lab.up(shape, name=name, only=["spa-1"])
+    lab = Lab.up(shape, name=name, only=[] if line else ["spa-1"])
     net = Net(lab, shape)
     try:
         for stack_name in options.stacks.split(","):
@@ -108,7 +124,10 @@ def main() -> int:
                 folder.mkdir(parents=True, exist_ok=True)
                 try:
                     stack = STACKS[stack_name](net, PROFILES[profile], folder)
-                    run_grid(net, stack, options.kinds.split(","), options.repeats, report)
+                    if line:
+                        run_line(net, stack, options, report)
+                    else:
+                        run_grid(net, stack, options.kinds.split(","), options.repeats, report)
                 except LabError as error:
                     failed = True
                     print(f"{stack_name} ({profile}): {error}", file=sys.stderr)

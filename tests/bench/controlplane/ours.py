@@ -59,12 +59,22 @@ class Ours(Stack):
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def look(self, nodes: list[str], topic: str = "counters") -> list[dict[str, Any]]:
-        """A topic of each node; a node that does not answer (yet) gives {"error": ...}."""
+        """A topic's value of each node; a node that does not answer (yet) gives {"error": ...}."""
+        return [document.get("value", document) for document in self._documents(nodes, topic)]
+
+    def rows(self, nodes: list[str], topic: str) -> list[list[dict[str, Any]]]:
+        """A topic's rows of each node; all must answer."""
+        documents = self._documents(nodes, topic)
+        for node, document in zip(nodes, documents):
+            if "rows" not in document:
+                raise LabError(f"{node}: show {topic}: {document.get('error', 'no rows')}")
+        return [document["rows"] for document in documents]
+
+    def _documents(self, nodes: list[str], topic: str) -> list[dict[str, Any]]:
         run_dirs = [str(self.net.lab.plan.run_dir(node)) for node in nodes]
         done = subprocess.run([helper("look"), topic, *run_dirs], capture_output=True, text=True, check=True,
                               timeout=60)
-        documents = [json.loads(line) for line in done.stdout.splitlines()]
-        return [document.get("value", document) for document in documents]
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def complete(self) -> float | None:
         # The last one to be started is asked first: asking all costs processor time that they need.

@@ -44,6 +44,7 @@ def install(packages: list[str]) -> None:
 class _KernelStack(Stack):
     """A stack whose routes are in the kernel: a netlink monitor sees them change."""
     packages: list[str] = []
+    redistributing = False          # the first node tells what prefixes are injected there
 
     def __init__(self, net: Net, profile: Profile, folder: Path) -> None:
         super().__init__(net, profile, folder)
@@ -166,6 +167,8 @@ class FrrOspf(_Frr):
             if profile.liveness_ms:
                 out += [" ip ospf bfd", " ip ospf bfd profile fast"]
         out += ["interface lo", " ip ospf area 0", "router ospf", f" ospf router-id {self.net.address(node)}"]
+        if self.redistributing and node == self.net.routers[0]:
+            out += [" redistribute kernel"]
         if profile.tuned:
             out += [" timers throttle spf 10 50 1000", " timers throttle lsa all 50", " timers lsa min-arrival 20"]
         return out
@@ -187,6 +190,8 @@ class FrrIsis(_Frr):
         number = self.net.routers.index(node) + 1
         out += ["interface lo", " ip router isis 1", " isis passive", "router isis 1",
                 f" net 49.0000.0000.0000.{number:04x}.00", " is-type level-2-only", " metric-style wide"]
+        if self.redistributing and node == self.net.routers[0]:
+            out += [" redistribute ipv4 kernel level-2"]
         if profile.tuned:
             out += [" lsp-gen-interval 1", " spf-delay-ietf init-delay 10 short-delay 50 long-delay 1000 "
                     "holddown 2000 time-to-learn 200"]
