@@ -1,5 +1,5 @@
-// The topic "stream": many probes at a steady rate over one flow, and when they were lost. It is how an
-// outage is measured from inside: one probe every millisecond sees what traffic sees.
+// The topic "stream": many probes at a steady rate over one flow, and when they were lost. It is
+// how an outage is measured from inside: one probe every millisecond sees what traffic sees.
 #include <boost/asio/post.hpp>
 #include <charconv>
 
@@ -20,7 +20,10 @@ class Stream : public std::enable_shared_from_this<Stream> {
  public:
   using Done = std::function<void(Json)>;
   Stream(dataplane::Worker& worker, ProbeSpec spec, unsigned rate, unsigned count, Done done)
-      : worker_(worker), spec_(std::move(spec)), interval_(Duration(seconds(1)) / rate), count_(count),
+      : worker_(worker),
+        spec_(std::move(spec)),
+        interval_(Duration(seconds(1)) / rate),
+        count_(count),
         done_(std::move(done)) {}
 
   void start() {
@@ -50,12 +53,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void send_one(Time now) {
     std::size_t number = probes_.size();
     probes_.push_back(Probe{now});
-    worker_.probe(spec_, kAnswerLimit, [self = shared_from_this(), number](const ProbeResult& result) {
-      Probe& probe = self->probes_[number];
-      probe.answered = result.outcome == ProbeResult::Outcome::answered;
-      probe.round_trip = result.round_trip;
-      if (++self->ended_ == self->count_) self->done_(self->summary());
-    });
+    worker_.probe(spec_, kAnswerLimit,
+                  [self = shared_from_this(), number](const ProbeResult& result) {
+                    Probe& probe = self->probes_[number];
+                    probe.answered = result.outcome == ProbeResult::Outcome::answered;
+                    probe.round_trip = result.round_trip;
+                    if (++self->ended_ == self->count_) self->done_(self->summary());
+                  });
   }
 
   // Instants are of the monotonic clock, so that they compare with what others on this machine saw.
@@ -72,12 +76,19 @@ class Stream : public std::enable_shared_from_this<Stream> {
       if (lost++ == 0) first = microseconds_of(probe.sent);
       last = microseconds_of(probe.sent);
     }
-    auto as_ms = [this](std::size_t probes) { return ms(static_cast<std::int64_t>(probes) * interval_); };
-    return Json{{"sent", probes_.size()},    {"answered", probes_.size() - lost},
-                {"lost", lost},              {"interval_ms", ms(interval_)},
-                {"outage_ms", as_ms(lost)},  {"longest_ms", as_ms(longest)},
-                {"first_lost_us", first},    {"last_lost_us", last},
-                {"worst_rtt_ms", ms(worst)}, {"late", late},
+    auto as_ms = [this](std::size_t probes) {
+      return ms(static_cast<std::int64_t>(probes) * interval_);
+    };
+    return Json{{"sent", probes_.size()},
+                {"answered", probes_.size() - lost},
+                {"lost", lost},
+                {"interval_ms", ms(interval_)},
+                {"outage_ms", as_ms(lost)},
+                {"longest_ms", as_ms(longest)},
+                {"first_lost_us", first},
+                {"last_lost_us", last},
+                {"worst_rtt_ms", ms(worst)},
+                {"late", late},
                 {"last_answered", probes_.empty() || probes_.back().answered}};
   }
 
@@ -93,8 +104,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::size_t ended_ = 0;
 };
 
-Result<unsigned> number(const Arguments& arguments, std::size_t at, unsigned fallback, unsigned most,
-                        const char* what) {
+Result<unsigned> number(const Arguments& arguments, std::size_t at, unsigned fallback,
+                        unsigned most, const char* what) {
   if (arguments.size() <= at) return fallback;
   const std::string& text = arguments[at];
   unsigned value = 0;

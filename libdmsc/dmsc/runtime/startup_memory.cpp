@@ -18,7 +18,8 @@ struct Mapping {
   std::size_t resident_kb = 0, written_kb = 0;
 };
 
-// "7f..-7f.. r-xp 00002000 fd:00 123   /usr/lib/..." begins a mapping; "Rss:   12 kB" belongs to the last.
+// "7f..-7f.. r-xp 00002000 fd:00 123   /usr/lib/..." begins a mapping; "Rss:   12 kB" belongs to
+// the last.
 bool begins_mapping(const std::string& line, Mapping& out) {
   unsigned long start = 0, end = 0;
   char mode[5] = {};
@@ -26,7 +27,8 @@ bool begins_mapping(const std::string& line, Mapping& out) {
   if (std::sscanf(line.c_str(), "%lx-%lx %4s %*x %*x:%*x %*u %n", &start, &end, mode, &path) != 3) {
     return false;
   }
-  out = Mapping{start, end, mode[1] == 'w', path > 0 && line[static_cast<std::size_t>(path)] == '/', 0, 0};
+  out = Mapping{start, end, mode[1] == 'w', path > 0 && line[static_cast<std::size_t>(path)] == '/',
+                0,     0};
   return true;
 }
 

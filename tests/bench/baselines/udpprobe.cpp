@@ -1,6 +1,7 @@
-// udpprobe NAMESPACE_A NAMESPACE_B SOURCE TARGET INTERVAL_US MAX_SECONDS: a steady UDP stream from one
-// network namespace to another, sent and received by one thread; stops on SIGINT, SIGTERM or after
-// MAX_SECONDS. Prints one line of JSON: how much was lost and when (CLOCK_MONOTONIC seconds of sending).
+// udpprobe NAMESPACE_A NAMESPACE_B SOURCE TARGET INTERVAL_US MAX_SECONDS: a steady UDP stream from
+// one network namespace to another, sent and received by one thread; stops on SIGINT, SIGTERM or
+// after MAX_SECONDS. Prints one line of JSON: how much was lost and when (CLOCK_MONOTONIC seconds
+// of sending).
 #include <fcntl.h>
 
 #include "common.hpp"
@@ -50,12 +51,13 @@ struct Stream {
       if (lost++ == 0) first_lost = sent[i].at;
       last_lost = sent[i].at;
     }
-    printf("{\"sent\":%zu,\"answered\":%zu,\"lost\":%zu,\"interval_ms\":%.3f,\"outage_ms\":%.1f,"
-           "\"longest_ms\":%.1f,\"first_lost_us\":%.0f,\"last_lost_us\":%.0f,\"late\":%zu,"
-           "\"last_answered\":%s}\n",
-           sent.size(), received, lost, interval_ms, static_cast<double>(lost) * interval_ms,
-           static_cast<double>(longest) * interval_ms, first_lost * 1e6, last_lost * 1e6, late,
-           sent.size() > first && sent.back().got ? "true" : "false");
+    printf(
+        "{\"sent\":%zu,\"answered\":%zu,\"lost\":%zu,\"interval_ms\":%.3f,\"outage_ms\":%.1f,"
+        "\"longest_ms\":%.1f,\"first_lost_us\":%.0f,\"last_lost_us\":%.0f,\"late\":%zu,"
+        "\"last_answered\":%s}\n",
+        sent.size(), received, lost, interval_ms, static_cast<double>(lost) * interval_ms,
+        static_cast<double>(longest) * interval_ms, first_lost * 1e6, last_lost * 1e6, late,
+        sent.size() > first && sent.back().got ? "true" : "false");
   }
 };
 
@@ -63,7 +65,8 @@ struct Stream {
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    fprintf(stderr, "usage: udpprobe NAMESPACE_A NAMESPACE_B SOURCE TARGET INTERVAL_US MAX_SECONDS\n");
+    fprintf(stderr,
+            "usage: udpprobe NAMESPACE_A NAMESPACE_B SOURCE TARGET INTERVAL_US MAX_SECONDS\n");
     return 2;
   }
   int out = socket_inside(argv[1]), in = socket_inside(argv[2]);
@@ -71,7 +74,8 @@ int main(int argc, char** argv) {
   double most = atof(argv[6]);
   int buffer = 4 << 20;
   setsockopt(in, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-  sockaddr_in from = addr(std::string(argv[3]) + ":40001"), to = addr(std::string(argv[4]) + ":40002");
+  sockaddr_in from = addr(std::string(argv[3]) + ":40001"),
+              to = addr(std::string(argv[4]) + ":40002");
   if (bind(out, reinterpret_cast<sockaddr*>(&from), sizeof from) ||
       bind(in, reinterpret_cast<sockaddr*>(&to), sizeof to)) {
     DIE("bind");

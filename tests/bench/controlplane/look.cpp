@@ -1,5 +1,6 @@
-// controlplane_look TOPIC[,ARGUMENT...] RUN_DIR...: asks many daemons of one machine for one topic, from one
-// process. Prints a line for each, in order: the daemon's JSON document, or {"error": why}.
+// controlplane_look TOPIC[,ARGUMENT...] RUN_DIR...: asks many daemons of one machine for one topic,
+// from one process. Prints a line for each, in order: the daemon's JSON document, or {"error":
+// why}.
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>

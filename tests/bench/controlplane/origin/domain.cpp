@@ -44,7 +44,7 @@ crypto::SigningKey Domain::key_of(NodeId node) const {
 }
 
 Bytes Domain::certificate(NodeId node, const std::string& name, const std::string& role) const {
-  trust::CertificateRequest request{kName, role, name, node, key_of(node).public_key(),
+  trust::CertificateRequest request{kName,      role,    name,  node, key_of(node).public_key(),
                                     node.value, kBefore, kAfter};
   return must(trust::issue_certificate(request, root_key_, must(trust::parse_certificate(root_))));
 }
@@ -80,8 +80,10 @@ node::NodeIdentity Domain::identity(NodeId node, const std::string& name,
 Status Domain::save(NodeId node, const std::string& name, const std::string& role,
                     const std::string& state_dir) const {
   trust::Certificate own = must(trust::parse_certificate(certificate(node, name, role)));
-  runtime::Identity identity{key_of(node), own, must(trust::parse_certificate(root_)), kDomain,
-                             link_keys_, {}, {}, authority_, {}, {}, kNow};
+  runtime::Identity identity{key_of(node), own,        must(trust::parse_certificate(root_)),
+                             kDomain,      link_keys_, {},
+                             {},           authority_, {},
+                             {},           kNow};
   return runtime::save_identity(state_dir, identity);
 }
 

@@ -1,5 +1,5 @@
-// A domain made up for one measurement: its keys come from a fixed seed, so that every run of the program
-// makes the same, and its identities are written where the daemons look for theirs.
+// A domain made up for one measurement: its keys come from a fixed seed, so that every run of the
+// program makes the same, and its identities are written where the daemons look for theirs.
 #pragma once
 #include <string>
 #include <vector>

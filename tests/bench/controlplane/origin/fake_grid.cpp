@@ -63,7 +63,8 @@ wire::NodeBody body_of(const FakeGrid& grid, std::uint32_t row, std::uint32_t co
   if (row == 0 && column == 0) {
     body.adjacencies.push_back(adjacency(grid.origin, kLink.value, grid.origin_link));
   }
-  if (column + 1 < grid.columns) body.adjacencies.push_back(adjacency(grid.node(row, column + 1), 2, 3));
+  if (column + 1 < grid.columns)
+    body.adjacencies.push_back(adjacency(grid.node(row, column + 1), 2, 3));
   if (column > 0) body.adjacencies.push_back(adjacency(grid.node(row, column - 1), 3, 2));
   if (row + 1 < grid.rows) body.adjacencies.push_back(adjacency(grid.node(row + 1, column), 4, 5));
   if (row > 0) body.adjacencies.push_back(adjacency(grid.node(row - 1, column), 5, 4));

@@ -1,10 +1,10 @@
-// A grid of routers that exist only as LSAs behind the origin: how a large database is put into a real
-// node. The corner answers hellos and keepalives, so that the origin has an adjacency with it; nothing else
-// it says or hears passes.
+// A grid of routers that exist only as LSAs behind the origin: how a large database is put into a
+// real node. The corner answers hellos and keepalives, so that the origin has an adjacency with it;
+// nothing else it says or hears passes.
 #pragma once
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "dmsc/dataplane/socket_address.hpp"
 #include "dmsc/linkstate/engine.hpp"

@@ -1,6 +1,7 @@
 // controlplane_origin: a node under a bench's control, in a domain of its own making.
 //   identity NAME ID ROLE STATE_DIR      writes an identity for a daemon
-//   run NAME LOCAL REMOTE PEER INTERFACE is node NAME (id 1, a gateway), linked to PEER; reads commands:
+//   run NAME LOCAL REMOTE PEER INTERFACE is node NAME (id 1, a gateway), linked to PEER; reads
+//   commands:
 //     prefixes N PER_GRANT [first]       announces N prefixes; `first`: the grants a second earlier
 //     grid ROWS COLUMNS                  floods the LSAs of a grid of routers that do not exist
 //   and prints one JSON object for each: {"at_us": the instant on the monotonic clock, ...}
@@ -55,7 +56,8 @@ class Origin {
     std::string verb, when;
     std::uint32_t first = 0, second = 0;
     words >> verb >> first >> second >> when;
-    if (verb == "prefixes" && first > 0 && second > 0) return announce(first, second, when == "first");
+    if (verb == "prefixes" && first > 0 && second > 0)
+      return announce(first, second, when == "first");
     if (verb == "grid" && first > 0 && second > 0) return grow(first, second);
     say({{"error", "unknown command: " + line}});
   }
@@ -65,7 +67,8 @@ class Origin {
     std::vector<wire::PrefixEntry> entries;
     for (std::uint32_t i = 0; i < count; ++i) {
       std::string subtree = "p/" + std::to_string(i / per_grant);
-      if (i % per_grant == 0) grants.push_back(domain_.grant(kSelf, *Name::parse(subtree), ++serial_));
+      if (i % per_grant == 0)
+        grants.push_back(domain_.grant(kSelf, *Name::parse(subtree), ++serial_));
       wire::PrefixEntry entry;
       entry.name = *Name::parse(subtree + "/" + std::to_string(i % per_grant));
       entry.instances.push_back({InstanceId{1}});
@@ -73,11 +76,12 @@ class Origin {
     }
     node_->set_grants(grants);
     timer_.expires_after(grants_first ? seconds(1) : seconds(0));
-    timer_.async_wait([this, entries = std::move(entries)](const boost::system::error_code&) mutable {
-      std::int64_t at = now_us();
-      node_->set_prefixes(std::move(entries));
-      say({{"at_us", at}, {"took_us", now_us() - at}});
-    });
+    timer_.async_wait(
+        [this, entries = std::move(entries)](const boost::system::error_code&) mutable {
+          std::int64_t at = now_us();
+          node_->set_prefixes(std::move(entries));
+          say({{"at_us", at}, {"took_us", now_us() - at}});
+        });
   }
 
   void grow(std::uint32_t rows, std::uint32_t columns) {
