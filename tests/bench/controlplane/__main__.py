@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -111,6 +112,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("tests/bench/controlplane needs root: it makes network namespaces", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # the namespaces go then too
     report, failed = Report(options.json), False
     line = "line:3" if options.prefixes else "line:2" if options.memory else None
     shape = line or options.topology

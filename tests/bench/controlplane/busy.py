@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ def run(seconds: float) -> list[dict[str, object]]:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # the namespaces go then too
     try:
         figures = run(float(sys.argv[1]) if len(sys.argv) > 1 else 600.0)
     except LabError as error:
