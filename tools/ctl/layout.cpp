@@ -28,6 +28,7 @@ const std::map<std::string, Layout>& layouts() {
         {"origin_id", "held_bytes"},
         {"origin", "type", "fragment"},
         "origin"}},
+      {"steps", {{"step", "ok", "detail"}, {"lsa", "grant", "path"}, {}, ""}},
       {"routes",
        {{"prefix", "egress", "instance", "distance", "weight", "state"},
         {"egress_id"},

@@ -238,6 +238,8 @@ class Engine {
   void visit_lsdb(Time now, const std::function<void(const LsdbEntryView&)>& use) const;
   LsdbMemory lsdb_memory() const;
   wire::LsaPtr find(const wire::LsaKey& key) const;       // verified, not purged; else nullptr
+  // The same with what is left of its life; nullopt if there is none.
+  std::optional<LsdbEntryView> entry(Time now, const wire::LsaKey& key) const;
   U128 digest() const;
   std::size_t lsa_count() const;                          // verified, tombstones included
   bool synchronised() const;

@@ -63,6 +63,13 @@ wire::LsaPtr Engine::find(const wire::LsaKey& key) const {
   return entry == nullptr || entry->purge ? nullptr : impl_->lsdb.load(*entry);
 }
 
+std::optional<LsdbEntryView> Engine::entry(Time now, const wire::LsaKey& key) const {
+  const Lsdb::Entry* held = impl_->lsdb.find(wire::key_number(key));
+  wire::LsaPtr lsa = held == nullptr ? nullptr : find(key);
+  if (lsa == nullptr) return std::nullopt;
+  return LsdbEntryView{std::move(lsa), Lsdb::remaining(*held, now), true};
+}
+
 U128 Engine::digest() const { return impl_->lsdb.digest(); }
 std::size_t Engine::lsa_count() const { return impl_->lsdb.size(); }
 bool Engine::synchronised() const { return impl_->synchronised; }

@@ -27,7 +27,7 @@ Json labels(const NodeImpl& node);
 Json trust(const NodeImpl& node);
 Json grants(const NodeImpl& node);
 
-Result<Json> explain(const NodeImpl& node, dataplane::DataPlane& plane, const Arguments& arguments);
+Result<Json> explain(NodeImpl& node, dataplane::DataPlane& plane, const Arguments& arguments);
 
 void ping(NodeImpl& node, const Arguments& arguments, TopicReply reply);
 void trace(NodeImpl& node, const Arguments& arguments, TopicReply reply);

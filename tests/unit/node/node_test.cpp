@@ -240,6 +240,67 @@ TEST_CASE("DR1 DR7 nodes: a drained router's traffic moves first, then it is no 
   });
 }
 
+TEST_CASE("EX1 nodes: explain names the LSA, the grant, the policy, the path and what breaks ties") {
+  TestDomain domain = row();
+  REQUIRE(domain.converged());
+  REQUIRE(announce(domain));
+  REQUIRE(domain.run_until([&] { return domain[1].node->data_plane().fib().match("B/4") != nullptr; }));
+  Json out = domain[1].show("explain", {"B/4"});
+  CHECK(out["verdict"] == "reachable");
+  auto step = [&](const std::string& what) {
+    for (const Json& each : out["steps"]) {
+      if (each["step"] == what) return each;
+    }
+    FAIL("no step " << what << " in " << out.dump(1));
+    return Json();
+  };
+  Json lsa = step("lsdb")["lsa"];
+  CHECK(lsa["origin"] == "sg-3");
+  CHECK(lsa["type"] == "prefix");
+  CHECK(lsa["fragment"] == 0);
+  auto held = domain[1].node->engine().find({NodeId{3}, wire::LsaType::prefix, 0});
+  CHECK(lsa["epoch"] == held->version.epoch);
+  CHECK(lsa["sequence"] == held->version.sequence);
+  CHECK(lsa["age_s"].get<int>() + lsa["remaining_s"].get<int>() == 3600);
+  Json grant = step("grant")["grant"];
+  CHECK(grant["serial"] == 1);
+  CHECK(grant["subtree"] == "B/4");
+  Json hops = step("path")["path"];
+  REQUIRE(hops.size() == 2);
+  CHECK(hops[0]["from"] == "sg-1");
+  CHECK(hops[1]["to"] == "sg-3");
+  CHECK(hops[0]["metric"] == 10);
+  CHECK(hops[1]["lsa"]["origin"] == "sr-2");
+  CHECK(hops[1]["lsa"]["type"] == "node");
+  CHECK(step("policy")["detail"].get<std::string>().find("none weighs it") == 0);
+  // A policy that weighs it is named instead.
+  domain[1].node->set_weights({*Name::parse("B/4"), {{{NodeId{3}, InstanceId{1}}, 5}}, 1});
+  out = domain[1].show("explain", {"B/4"});
+  CHECK(step("policy")["detail"].get<std::string>().find("weights by policy") == 0);
+  // The pool's name is allowed by the same grant, as a pool.
+  out = domain[1].show("explain", {"B"});
+  CHECK(step("grant")["grant"]["pool"] == true);
+}
+
+TEST_CASE("EX2 nodes: explain says what breaks a tie between equal paths") {
+  TestDomain domain({{"sg-1", "sg"}, {"sr-2", "sr"}, {"sr-3", "sr"}, {"sg-4", "sg"}},
+                    {{1, 2}, {1, 3}, {2, 4}, {3, 4}});
+  REQUIRE(domain.run_until([&] {
+    const auto* d = domain[1].node->rib().destination(NodeId{4});
+    return d != nullptr && d->next_hops.size() == 2;
+  }));
+  domain[4].node->set_grants({domain.authority.grant(4, "B/4", 0)});
+  domain[4].node->set_prefixes({prefix("B/4")});
+  REQUIRE(domain.run_until([&] { return has_route(domain, 1, "B/4"); }));
+  Json out = domain[1].show("explain", {"B/4"});
+  bool tie = false;
+  for (const Json& each : out["steps"]) {
+    tie = tie || (each["step"] == "tie-break" &&
+                  each["detail"] == "2 first hops of equal cost: the flow id picks one");
+  }
+  CHECK(tie);
+}
+
 TEST_CASE("nodes: ping and trace go through the data plane; the path is compared with the LSDB's") {
   TestDomain domain = row();
   REQUIRE(domain.converged());

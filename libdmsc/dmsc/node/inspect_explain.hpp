@@ -1,0 +1,40 @@
+// What `explain` says of a single LSA, grant or hop. Included only by inspect_explain*.cpp.
+#pragma once
+#include <string>
+
+#include "dmsc/node/inspect.hpp"
+
+namespace dmsc::node::inspect {
+
+// One entry of the LSDB with a given name.
+struct Announcement {
+  NodeId origin;
+  wire::LsaKey lsa;     // that says so
+  wire::PrefixEntry entry;
+  std::string refusal;  // empty: it is used
+};
+std::vector<Announcement> announcements(NodeImpl& node, const Name& name);
+
+struct LsaReference {
+  std::string text;  // "LSA sg-4/prefix/0, epoch 1795359615, sequence 4, 12 s old"
+  Json json;         // origin, type, fragment, epoch, sequence, age_s, remaining_s
+};
+// Of the verified copy held now; "no longer held" if there is none.
+LsaReference reference(NodeImpl& node, const wire::LsaKey& key);
+
+struct GrantReference {
+  std::string text;  // "granted by spa-1, serial 3: B/4 and 0 components below, until 1795363215"
+  Json json;         // issuer, serial, subtree, depth, covering, pool, until
+};
+// The grant under which `origin` may announce the name, or join it as a pool; the one that lasts longest.
+GrantReference grant_of(const NodeImpl& node, NodeId origin, const Name& name, bool covering);
+
+struct PathHop {
+  std::uint32_t metric = 0;
+  std::string drained;  // " (drained)" at the largest metric
+  Json json;            // from, to, metric, lsa
+};
+// The cheapest link between two neighbours, as the first of them states it.
+PathHop path_hop(NodeImpl& node, NodeId from, NodeId to);
+
+}  // namespace dmsc::node::inspect
