@@ -79,11 +79,23 @@ Json object_of(const Node& node, ByteView object) {
   }
   if (auto p = wire::decode_domain_parameters(object);
       *kind == wire::ObjectKind::domain_parameters && p) {
+    Json actions = Json::object();
+    for (std::size_t i = 0; i < wire::kLimits; ++i) {
+      actions[wire::to_string(static_cast<wire::Limit>(i))] = wire::to_string(p->actions[i]);
+    }
     return Json{{"serial", p->header.serial},
                 {"max_prefixes_per_node", p->max_prefixes_per_node},
                 {"max_instances_per_prefix", p->max_instances_per_prefix},
                 {"max_adjacencies_per_node", p->max_adjacencies_per_node},
-                {"max_lsa_lifetime_s", p->max_lsa_lifetime}};
+                {"max_lsa_lifetime_s", p->max_lsa_lifetime},
+                {"max_grants_per_node", p->max_grants_per_node},
+                {"lsas_per_second", p->lsas_per_second},
+                {"lsa_burst", p->lsa_burst},
+                {"isolate_s", p->isolate_seconds},
+                {"max_unknown_fragments", p->max_unknown_fragments},
+                {"max_name_bytes", p->max_name_bytes},
+                {"max_name_components", p->max_name_components},
+                {"actions", actions}};
   }
   return Json{{"error", "object does not decode"}};
 }

@@ -79,6 +79,21 @@ class Fields {
   Error error_;
 };
 
+// Limits under which no node could speak at all would be beyond repair: the repair must be flooded too.
+void refuse_deadlock(const DomainParameters& p, Fields& f) {
+  auto least = [&f](std::uint64_t value, std::uint64_t minimum, const char* what) {
+    if (value >= minimum) return;
+    f.fail(Errc::invalid, std::string(what) + " " + std::to_string(value) + ", at least " +
+                              std::to_string(minimum));
+  };
+  least(p.max_adjacencies_per_node, 1, "adjacencies");
+  least(p.max_lsa_lifetime, 60, "LSA lifetime");
+  least(p.max_prefixes_per_node, 1, "prefixes");
+  least(p.max_grants_per_node, 1, "grants");
+  least(p.lsas_per_second, 1, "LSAs a second");
+  least(p.lsa_burst, 1, "burst");
+}
+
 }  // namespace
 
 const char* to_string(ObjectKind kind) {
@@ -87,6 +102,26 @@ const char* to_string(ObjectKind kind) {
     case ObjectKind::grant: return "grant";
     case ObjectKind::revocation: return "revocation";
     case ObjectKind::domain_parameters: return "domain parameters";
+  }
+  return "unknown";
+}
+
+const char* to_string(Limit limit) {
+  switch (limit) {
+    case Limit::prefixes: return "prefixes";
+    case Limit::names: return "names";
+    case Limit::lsa: return "lsa";
+    case Limit::rate: return "rate";
+    case Limit::neighbours: return "neighbours";
+  }
+  return "unknown";
+}
+
+const char* to_string(LimitAction action) {
+  switch (action) {
+    case LimitAction::warn: return "warn";
+    case LimitAction::block: return "block";
+    case LimitAction::isolate: return "isolate";
   }
   return "unknown";
 }
@@ -122,6 +157,10 @@ Bytes sign(const DomainParameters& object, const crypto::SigningKey& key) {
   ByteWriter w = begin(ObjectKind::domain_parameters, object.header);
   w.u32(object.max_prefixes_per_node).u32(object.max_instances_per_prefix);
   w.u32(object.max_adjacencies_per_node).u32(object.max_lsa_lifetime);
+  w.u32(object.max_grants_per_node).u32(object.lsas_per_second).u32(object.lsa_burst);
+  w.u32(object.isolate_seconds).u16(object.max_unknown_fragments);
+  w.u8(object.max_name_bytes).u8(object.max_name_components);
+  for (LimitAction action : object.actions) w.u8(static_cast<std::uint8_t>(action));
   return finish(std::move(w), key);
 }
 
@@ -249,6 +288,22 @@ Result<DomainParameters> decode_domain_parameters(ByteView object) {
   p.max_instances_per_prefix = r.u32();
   p.max_adjacencies_per_node = r.u32();
   p.max_lsa_lifetime = r.u32();
+  p.max_grants_per_node = r.u32();
+  p.lsas_per_second = r.u32();
+  p.lsa_burst = r.u32();
+  p.isolate_seconds = r.u32();
+  p.max_unknown_fragments = r.u16();
+  p.max_name_bytes = r.u8();
+  p.max_name_components = r.u8();
+  for (std::size_t i = 0; i < kLimits; ++i) {
+    std::uint8_t action = r.u8();
+    if (action > 2) {
+      f.fail(Errc::invalid, std::string("action ") + std::to_string(action) + " for " +
+                                to_string(static_cast<Limit>(i)));
+    }
+    p.actions[i] = static_cast<LimitAction>(action);
+  }
+  if (r.ok()) refuse_deadlock(p, f);
   if (f.header().issuer != 0) f.fail(Errc::invalid, "not of the root");
   return f.end(std::move(p));
 }

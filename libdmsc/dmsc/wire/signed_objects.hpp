@@ -16,8 +16,11 @@
 //  grant              node 32, valid until 64, grace 32, depth 8, flags 8 (1 = covering),
 //                     identity text, subtree text, pools 8, { pool text }
 //  revocation         part 16, grants 16, { issuer 32, serial 64 }, nodes 16, { node 32, key 256 }
-//  domain parameters  prefixes 32, instances 32, adjacencies 32, LSA lifetime 32
+//  domain parameters  prefixes 32, instances 32, adjacencies 32, LSA lifetime 32, grants 32,
+//                     LSAs a second 32, burst 32, isolation 32, fragments of unknown types 16,
+//                     name bytes 8, name components 8, one action 8 for each Limit
 #pragma once
+#include <array>
 #include <vector>
 
 #include "dmsc/core/bytes.hpp"
@@ -100,13 +103,39 @@ struct Revocation {
   friend bool operator==(const Revocation&, const Revocation&) = default;
 };
 
+// What a limit bounds. The order is that of the actions on the wire.
+enum class Limit : std::uint8_t {
+  prefixes,    // names of one origin, and so the fragments it may fill
+  names,       // length and depth of a name
+  lsa,         // lifetime of an LSA, and fragments of types other than node and prefix
+  rate,        // LSAs of one origin in a second
+  neighbours,  // adjacencies of one node
+};
+inline constexpr std::size_t kLimits = 5;
+const char* to_string(Limit limit);
+
+// What happens beyond it: only told; not taken as well; not taken, and the offender's neighbours drop
+// their adjacency with it for a while.
+enum class LimitAction : std::uint8_t { warn = 0, block = 1, isolate = 2 };
+const char* to_string(LimitAction action);
+
 // Limits every node applies alike. Signed by the root.
 struct DomainParameters {
   ObjectHeader header;
   std::uint32_t max_prefixes_per_node = 100000;
   std::uint32_t max_instances_per_prefix = 64;
   std::uint32_t max_adjacencies_per_node = 1024;
-  std::uint32_t max_lsa_lifetime = 86400;  // seconds
+  std::uint32_t max_lsa_lifetime = 86400;   // seconds
+  std::uint32_t max_grants_per_node = 4096;
+  std::uint32_t lsas_per_second = 1000;     // of one origin, after a burst of
+  std::uint32_t lsa_burst = 10000;
+  std::uint32_t isolate_seconds = 60;       // how long an offender's neighbours keep away from it
+  std::uint16_t max_unknown_fragments = 16; // of each type a node does not know
+  std::uint8_t max_name_bytes = 255;
+  std::uint8_t max_name_components = 16;
+  std::array<LimitAction, kLimits> actions{LimitAction::block, LimitAction::block, LimitAction::block,
+                                           LimitAction::block, LimitAction::block};
+  LimitAction action(Limit limit) const { return actions[static_cast<std::size_t>(limit)]; }
   friend bool operator==(const DomainParameters&, const DomainParameters&) = default;
 };
 

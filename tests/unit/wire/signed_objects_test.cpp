@@ -99,7 +99,8 @@ TEST_CASE("signed objects: golden bytes of the domain parameters") {
   Bytes b = sign(p, key_of(1));
   CHECK(unsigned_hex(b) ==
         "0400" "0102030405060708" "00000000" "0000000000000001" "00000000000003e8"
-        "000186a0" "00000040" "00000400" "00015180");
+        "000186a0" "00000040" "00000400" "00015180" "00001000" "000003e8" "00002710" "0000003c"
+        "0010" "ff" "10" "0101010101");
   CHECK(decode_domain_parameters(b).value() == p);
 }
 
@@ -158,6 +159,23 @@ TEST_CASE("signed objects: only the root states the authority and the parameters
   DomainParameters p;
   p.header = header(2, 1);
   CHECK_FALSE(decode_domain_parameters(sign(p, key_of(2))).ok());
+}
+
+TEST_CASE("signed objects: limits under which nobody could speak are refused, and unknown actions") {
+  auto refused = [](auto change) {
+    DomainParameters p;
+    p.header = header(0, 1);
+    change(p);
+    return !decode_domain_parameters(sign(p, key_of(1))).ok();
+  };
+  CHECK_FALSE(refused([](DomainParameters&) {}));
+  CHECK(refused([](DomainParameters& p) { p.max_adjacencies_per_node = 0; }));
+  CHECK(refused([](DomainParameters& p) { p.max_prefixes_per_node = 0; }));
+  CHECK(refused([](DomainParameters& p) { p.max_grants_per_node = 0; }));
+  CHECK(refused([](DomainParameters& p) { p.max_lsa_lifetime = 59; }));
+  CHECK(refused([](DomainParameters& p) { p.lsas_per_second = 0; }));
+  CHECK(refused([](DomainParameters& p) { p.lsa_burst = 0; }));
+  CHECK(refused([](DomainParameters& p) { p.actions[2] = static_cast<LimitAction>(3); }));
 }
 
 TEST_CASE("signed objects: bad fields are named") {
