@@ -71,7 +71,7 @@ void SimNode::settle(Time now) {
 
 void SimNode::judge(Time now, const linkstate::VerifyWanted& wanted) {
   trust::Verdict verdict = shared_.memo.judge(trust_, *wanted.lsa);
-  if (verdict == trust::Verdict::unknown) return;
+  if (verdict == trust::Verdict::unknown) return engine_.undecided(now, wanted.ticket);
   engine_.verdict(now, wanted.ticket, verdict == trust::Verdict::valid);
 }
 

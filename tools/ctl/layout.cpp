@@ -13,7 +13,7 @@ const std::map<std::string, Layout>& layouts() {
       {"neighbors",
        {{"link", "neighbour", "id", "state", "data_path", "up_ms", "rtt_ms", "jitter_ms",
          "loss_percent", "metric", "drain", "synchronised", "unacknowledged", "queued", "flaps",
-         "last_down"},
+         "held_ms", "last_down"},
         {"session", "worker_ports", "mtu", "address"},
         {"link"},
         ""}},

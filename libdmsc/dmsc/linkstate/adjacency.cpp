@@ -61,6 +61,7 @@ void Engine::Impl::reply_hello(Time now, Link& l) {
 
 void Engine::Impl::tick_hello(Time now, Link& l) {
   if (!l.interface_up) return;
+  if (l.held_until && now >= *l.held_until) l.held_until.reset();
   if ((l.state == AdjacencyState::init || l.state == AdjacencyState::two_way) &&
       now >= l.hello_heard + kCandidateHold) {
     drop(now, l, "hellos stopped during the handshake");
@@ -89,6 +90,10 @@ Status Engine::Impl::handle_hello(Time now, Link& l, const wire::PduHeader& head
     ++counters.refused_hellos;
     charge(now, l.config.id, header.sender, "wrong neighbour",
            "expected " + l.config.peer_name + ", heard " + hello.name);
+    return Ok{};
+  }
+  if (l.held_until) {
+    ++counters.refused_hellos;
     return Ok{};
   }
   bool known = l.state != AdjacencyState::down && header.sender == l.peer.node &&
@@ -144,6 +149,7 @@ void Engine::Impl::advance(Time now, Link& l, const wire::PduHeader& header,
   }
   if (echoes && l.state == AdjacencyState::two_way && hello.state >= wire::HelloState::two_way) {
     bring_up(now, l);
+    if (l.held_until) return;
   }
   if (l.up()) {
     l.last_heard = now;
@@ -157,6 +163,7 @@ void Engine::Impl::advance(Time now, Link& l, const wire::PduHeader& header,
 }
 
 void Engine::Impl::bring_up(Time now, Link& l) {
+  if (!room_for_adjacency(now, l)) return;
   l.state = AdjacencyState::up;
   l.up_since = now;
   start_liveness(now, l);
@@ -192,6 +199,7 @@ void Engine::Impl::drop(Time now, Link& l, const std::string& reason) {
   l.publish_after.reset();
   l.synchronised = false;
   waiting.forget(l.config.id);
+  admission.forget(l.config.id);
   if (!was_up) return;
   ++l.flaps;
   l.loss_notices = kLossNotices;  // the other end may still hear us, and nothing else would tell it

@@ -31,6 +31,10 @@ class ReplayWindow {
   // Everything up to and including `counter` counts as seen from now on.
   void restart(std::uint64_t counter);
   bool accept(std::uint64_t counter);
+  void write(ByteWriter& w) const {
+    w.u64(highest_);
+    for (std::uint64_t word : bits_) w.u64(word);
+  }
 
  private:
   std::uint64_t highest_ = 0;

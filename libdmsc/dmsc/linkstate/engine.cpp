@@ -155,6 +155,7 @@ void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, By
     }
     // The neighbour sends these only once it is up, and it is up only if it has heard us.
     if (!l.up()) bring_up(now, l);
+    if (!l.up()) return;  // there is no room for it
     l.last_heard = now;
     switch (header.type) {
       case wire::PduType::keepalive: done = handle_keepalive(now, l, body); break;
@@ -191,11 +192,13 @@ void Engine::Impl::tick(Time now) {
     if (l.up()) tick_liveness(now, l);
     if (l.up()) tick_flooding(now, l);
   }
+  share_wakeup(now);
   while (auto key = lsdb.expired(now)) {
     ++counters.expired;
     remove(*key);
     if (auto it = own.find(*key); it != own.end() && !it->second.wanted) own.erase(it);
   }
+  judge_next(now);
   tick_origination(now);
   if (now >= quality_due) tick_quality(now);
   if (!synchronised && now >= synchronise_by) become_synchronised(now);
@@ -223,6 +226,7 @@ std::optional<Time> Engine::Impl::next_deadline() {
   settle_links();
   std::optional<Time> due = lsdb.next_expiry();
   if (!link_due.empty()) earlier(due, link_due.begin()->first);
+  earlier(due, admission.next_deadline());
   if (!own_due.empty()) earlier(due, own_due.begin()->first);
   if (!links.empty()) earlier(due, quality_due);
   if (!synchronised) earlier(due, synchronise_by);
@@ -263,7 +267,17 @@ std::optional<Time> Engine::next_deadline() const { return impl_->next_deadline(
 void Engine::verdict(Time now, std::uint64_t ticket, bool valid) {
   impl_->recorder.number(InputType::verdict, now, ticket, valid ? 1 : 0);
   impl_->enter(now);
-  if (!impl_->stopped) impl_->verdict(now, ticket, valid);
+  if (impl_->stopped) return;
+  impl_->verdict(now, ticket, valid);
+  impl_->judge_next(now);
+}
+
+void Engine::undecided(Time now, std::uint64_t ticket) {
+  impl_->recorder.number(InputType::undecided, now, ticket);
+  impl_->enter(now);
+  if (impl_->stopped) return;
+  impl_->admission.answered(ticket);
+  impl_->judge_next(now);
 }
 
 void Engine::retry_waiting(Time now) {

@@ -15,8 +15,10 @@
 //   lsdb         verified LSAs, digest, expiry          origination  own LSAs, damping, refresh
 //   discovery    neighbours by multicast (apart)
 //   node_lsa     adjacencies into LSAs                  prefix_lsa   prefixes and grants into LSAs
+//   limits       what one origin may say                admission    in which order LSAs are judged
 //   impl         the state they share                   engine       inputs, outputs, deadlines
 //   input_log    the record of all inputs               replay       runs a record again
+//   views, fingerprint    what can be seen from outside
 #pragma once
 #include <deque>
 #include <functional>
@@ -27,6 +29,7 @@
 #include "dmsc/core/time.hpp"
 #include "dmsc/crypto/key_chain.hpp"
 #include "dmsc/wire/lsa.hpp"
+#include "dmsc/wire/signed_objects.hpp"
 
 namespace dmsc::linkstate {
 
@@ -118,8 +121,16 @@ struct Misbehaviour {            // one log line, already rate limited per neigh
   NodeId offender;
   std::string what;
 };
+// A node exceeds a limit of the domain (docs/protocol.md, "Limits"); one line in ten seconds for each
+// offender and limit. The action has been taken already.
+struct LimitExceeded {
+  NodeId offender;               // by its own signature; ourselves: a neighbour too many
+  wire::Limit limit = wire::Limit::lsa;
+  wire::LimitAction action = wire::LimitAction::block;
+  std::string detail;
+};
 using Output = std::variant<Transmit, VerifyWanted, AdjacencyUp, AdjacencyDown, LsdbChanged,
-                            Synchronised, Epoch, Misbehaviour>;
+                            Synchronised, Epoch, Misbehaviour, LimitExceeded>;
 
 // ---- read-only views for show commands and the simulator ----------------------------------------
 
@@ -145,6 +156,7 @@ struct NeighbourView {
   DataEndpoint data;
   DrainLevel drain = DrainLevel::none;  // of this link, here
   bool neighbour_drains = false;  // the neighbour has said that it drains the link
+  Duration held_for{};            // until an adjacency may be tried again: a limit was exceeded
   std::uint16_t path_mtu = 0;     // largest datagram measured to pass towards the neighbour, bytes
 };
 
@@ -177,7 +189,17 @@ struct EngineCounters {
   std::uint64_t updates_out = 0;   // datagrams with LSAs
   std::uint64_t lsas_encoded = 0;  // put into a datagram's body; lsas_out counts each neighbour
   std::uint64_t ticks = 0;         // wake-ups by timer
+  // LSAs and adjacencies beyond a limit of the domain, by what was done about them; LSAs that waited for
+  // the rate of their origin.
+  std::uint64_t limit_warned = 0, limit_blocked = 0, limit_isolated = 0, lsas_over_rate = 0;
   std::uint64_t digest_repairs = 0, originated = 0, purged = 0, expired = 0;
+};
+
+// What packets can change, in two parts: `links` (adjacencies, what was heard on them, queues, LSAs not
+// judged) and `database` (LSAs held and own). Equal fingerprints: the packets in between changed nothing.
+struct Fingerprint {
+  U128 links, database;
+  friend bool operator==(const Fingerprint&, const Fingerprint&) = default;
 };
 
 class Engine {
@@ -194,9 +216,12 @@ class Engine {
   void interface_state(Time now, LinkId link, bool up);   // down is proof and acts at once
   void receive(Time now, LinkId link, ByteView datagram);
   void tick(Time now);                                    // call at or after next_deadline()
-  // `valid`: install; `!valid`: drop and charge. For "unknown" call nothing: the LSA waits and
-  // VerifyWanted is repeated after retry_waiting().
+  // `valid`: install; `!valid`: drop and charge.
   void verdict(Time now, std::uint64_t ticket, bool valid);
+  // It cannot be judged yet: the LSA waits, and VerifyWanted is repeated after retry_waiting(), or when its
+  // origin's identity or something of an issuer is installed. Not to answer at all means the same, but the
+  // engine waits 20 ms for it before it hands out others in its place.
+  void undecided(Time now, std::uint64_t ticket);
   void retry_waiting(Time now);
   // Asks for a new verdict on every installed LSA of `origin` (its key was revoked or replaced);
   // `!valid` removes the LSA here, without a purge: every node decides alike.
@@ -241,6 +266,7 @@ class Engine {
   // The same with what is left of its life; nullopt if there is none.
   std::optional<LsdbEntryView> entry(Time now, const wire::LsaKey& key) const;
   U128 digest() const;
+  Fingerprint fingerprint() const;                        // O(links)
   std::size_t lsa_count() const;                          // verified, tombstones included
   bool synchronised() const;
   const EngineCounters& counters() const;

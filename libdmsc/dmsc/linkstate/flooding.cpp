@@ -65,9 +65,17 @@ void Engine::Impl::want_verdict(Time now, Link* from, const wire::LsaPtr& lsa,
   // Full: not acknowledged, so the neighbour sends it again. A bound delays, it never refuses.
   if (added == WaitingTable::Added::full) return;
   if (from != nullptr) acknowledge(now, *from, *lsa);
-  if (added == WaitingTable::Added::created) {
+  admission.add(now, id, wire::key_number(lsa->key), is_urgent(lsa->key.type));
+  judge_next(now);
+}
+
+// Hands out what is next to be judged, as far as the driver keeps up.
+void Engine::Impl::judge_next(Time now) {
+  while (auto slot = admission.pop(now)) {
+    auto ticket = waiting.ticket_of(slot->from, slot->key);
+    if (!ticket || !admission.ask(now, *ticket)) continue;  // settled meanwhile, or being judged
     ++counters.verify_wanted;
-    emit(VerifyWanted{ticket, lsa});
+    emit(VerifyWanted{*ticket, waiting.items().at(*ticket).lsa});
   }
 }
 
@@ -103,6 +111,7 @@ void Engine::Impl::receive_own(Time now, Link* from, const wire::LsaPtr& lsa,
 }
 
 void Engine::Impl::verdict(Time now, std::uint64_t ticket, bool valid) {
+  admission.answered(ticket);
   auto item = waiting.take(ticket);
   if (!item) return;
   std::uint64_t key = wire::key_number(item->lsa->key);
@@ -121,6 +130,8 @@ void Engine::Impl::verdict(Time now, std::uint64_t ticket, bool valid) {
     }
     return;
   }
+  blame_rate(now, *item);
+  if (!within_limits(now, *item->lsa)) return;
   auto waited = std::chrono::ceil<std::chrono::seconds>(now - item->received).count();
   if (item->remaining < waited + kMinRemaining) return;
   auto remaining = static_cast<std::uint32_t>(item->remaining - waited);
@@ -158,6 +169,7 @@ void Engine::Impl::install(Time now, const wire::LsaPtr& lsa, std::uint32_t rema
   }
   if (lsa->purge) return;
   if (lsa->key.type == wire::LsaType::identity) retry(now, lsa->key.origin);
+  if (lsa->key.type == wire::LsaType::domain_parameters) set_limits(now, *lsa);
   if (is_issuer_origin(lsa->key.origin)) retry(now, std::nullopt);
 }
 
@@ -170,18 +182,21 @@ void Engine::Impl::remove(std::uint64_t key) {
 }
 
 // Asks again for LSAs that could not be judged: those of one origin, or all.
-void Engine::Impl::retry(Time, std::optional<NodeId> origin) {
-  auto ask = [this](std::uint64_t ticket, const wire::LsaPtr& lsa) {
-    ++counters.verify_wanted;
-    emit(VerifyWanted{ticket, lsa});
+void Engine::Impl::retry(Time now, std::optional<NodeId> origin) {
+  auto again = [&](std::uint64_t ticket) {
+    const WaitingTable::Item& item = waiting.items().at(ticket);
+    if (item.recheck) return;
+    admission.answered(ticket);  // a verdict on its way was made without what is known now
+    for (LinkId from : item.from) {
+      admission.add(now, from, wire::key_number(item.lsa->key), is_urgent(item.lsa->key.type));
+    }
   };
   if (origin) {
-    for (std::uint64_t ticket : waiting.tickets_of(*origin)) {
-      ask(ticket, waiting.items().at(ticket).lsa);
-    }
-    return;
+    for (std::uint64_t ticket : waiting.tickets_of(*origin)) again(ticket);
+  } else {
+    for (const auto& [ticket, item] : waiting.items()) again(ticket);
   }
-  for (const auto& [ticket, item] : waiting.items()) ask(ticket, item.lsa);
+  judge_next(now);
 }
 
 void Engine::Impl::push(Link& l, const Lsdb::Entry& entry) {

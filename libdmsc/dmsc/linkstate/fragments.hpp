@@ -28,6 +28,8 @@ class FragmentMap {
   // has not.
   std::optional<std::size_t> left(std::uint16_t fragment) const;
   void settle();
+  // The highest fragment in use; 0 if none is.
+  std::uint16_t highest() const { return fragments_.empty() ? 0 : fragments_.rbegin()->first; }
   // Ids in a fragment, sorted; empty set if none.
   const std::set<std::string>& contents(std::uint16_t fragment) const;
 

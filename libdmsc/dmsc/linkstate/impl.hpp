@@ -4,11 +4,13 @@
 #include <map>
 #include <set>
 
+#include "dmsc/linkstate/admission.hpp"
 #include "dmsc/linkstate/auth.hpp"
 #include "dmsc/linkstate/engine.hpp"
 #include "dmsc/linkstate/flood_queue.hpp"
 #include "dmsc/linkstate/fragments.hpp"
 #include "dmsc/linkstate/input_log.hpp"
+#include "dmsc/linkstate/limits.hpp"
 #include "dmsc/linkstate/lsdb.hpp"
 #include "dmsc/linkstate/path_mtu.hpp"
 #include "dmsc/linkstate/primitives.hpp"
@@ -42,6 +44,7 @@ inline constexpr Duration kAloneGiveUp = milliseconds(500);   // the same if no 
 inline constexpr Duration kQualityPeriod = seconds(1), kQualityDamping = seconds(30);
 inline constexpr Duration kMisbehaviourGap = seconds(10);
 inline constexpr unsigned kPolls = 3;
+inline constexpr Duration kShareWakeup = milliseconds(7);     // how much earlier a keepalive may leave
 inline constexpr std::uint32_t kMaxMetric = (1U << 24) - 1;      // of a drained link alone
 inline constexpr std::uint32_t kMaxUsedMetric = kMaxMetric - 1;  // of any other
 
@@ -80,6 +83,7 @@ struct Link {
   unsigned loss_notices = 0;        // hellos still to be sent at once after another
   std::uint64_t flaps = 0;
   std::string down_reason;
+  std::optional<Time> held_until;   // no adjacency before
 
   // liveness.cpp
   Duration interval = milliseconds(50);
@@ -179,6 +183,9 @@ struct Engine::Impl {
   Status handle_keepalive(Time now, Link& link, ByteView body);
   Status handle_mtu_probe(Time now, Link& link, ByteView body);
   void tick_liveness(Time now, Link& link);
+  void send_due_keepalive(Time now, Link& link);
+  bool keepalive_near(Time now, const Link& link) const;
+  void share_wakeup(Time now);
   void tick_polls(Time now, Link& link);
   void start_polls(Time now, Link& link);
 
@@ -193,6 +200,7 @@ struct Engine::Impl {
                const std::vector<LinkId>& holders);
   void remove(std::uint64_t key);
   void retry(Time now, std::optional<NodeId> origin);
+  void judge_next(Time now);
   void push(Link& link, const Lsdb::Entry& entry);
   void acknowledge(Time now, Link& link, const wire::Lsa& lsa);
   void flush_acks(Time now, Link& link);
@@ -221,10 +229,23 @@ struct Engine::Impl {
   void originate(Time now, std::uint64_t key, Own& own);
   void purge(Time now, std::uint64_t key);
   void outbid(Time now, const wire::Lsa& met);
+  void unschedule(std::uint64_t key);
+  void forget_own(std::map<std::uint64_t, Own>::iterator it);
   void tick_origination(Time now);
   void schedule(std::uint64_t key, const Own& own);
   Result<wire::LsaPtr> sign_lsa(const wire::LsaKey& key, std::uint32_t lifetime, bool purge,
                                 ByteView body);
+
+  // limits.cpp
+  bool within_limits(Time now, const wire::Lsa& lsa);
+  wire::LimitAction exceeded(Time now, wire::Limit limit, NodeId offender, const std::string& detail);
+  void isolate(Time now, NodeId offender, wire::Limit limit);
+  void hold(Time now, Link& link, const std::string& reason, Duration time);
+  bool room_for_adjacency(Time now, Link& link);
+  void blame_rate(Time now, const WaitingTable::Item& item);
+  void set_limits(Time now, const wire::Lsa& lsa);
+  void apply_limits_to_own(Time now);
+  std::uint32_t own_lifetime() const;
 
   // node_lsa.cpp
   void update_node_lsa(Time now, bool bad_news);
@@ -255,6 +276,9 @@ struct Engine::Impl {
   Lsdb lsdb;
   WaitingTable waiting;
   std::deque<UpdateBody> updates;
+  Admission admission;
+  wire::DomainParameters limits;         // as flooded; the defaults until then
+  std::map<std::pair<NodeId, wire::Limit>, Time> blamed;
 
   std::uint64_t epoch = 0, sequence = 0;
   std::map<std::uint64_t, Own> own;
@@ -271,6 +295,7 @@ struct Engine::Impl {
   std::set<std::string> advertised;      // ids of links in the Node LSA
   bool node_dirty = false, node_bad_news = false;
   std::map<std::string, wire::PrefixEntry> prefixes;  // by fragment map id
+  std::vector<wire::PrefixEntry> prefixes_cut;        // beyond the limits: not announced
   std::set<Bytes> grants;
   std::map<std::pair<LinkId, std::string>, Time> charged;
 };

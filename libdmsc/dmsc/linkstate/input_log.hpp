@@ -44,6 +44,7 @@ enum class InputType : std::uint8_t {
   poll,
   set_drain,
   set_link_drain,
+  undecided,
   signature = 64,  // results, after their input
   bad_tag,
   mark,            // digest and count of LSAs after the inputs so far: what a replay must reach

@@ -197,6 +197,7 @@ Result<Input> InputReader::parse(InputType type, ByteView body) {
       if (type == InputType::receive) in.bytes.resize(in.bytes.size() + wire::kPduTrailerBytes);
       break;
     case InputType::verdict:
+    case InputType::undecided:
     case InputType::recheck:
     case InputType::set_overload:
     case InputType::set_drain:

@@ -72,8 +72,32 @@ Status Engine::Impl::handle_keepalive(Time now, Link& l, ByteView body) {
     l.delay.add(round_trip);
     l.least_delay.add(round_trip);
   }
-  if ((k->flags & wire::kKeepalivePoll) != 0) send_keepalive(now, l, wire::kKeepaliveFinal);
+  if ((k->flags & wire::kKeepalivePoll) != 0) {
+    send_keepalive(now, l, wire::kKeepaliveFinal);
+  } else if (keepalive_near(now, l)) {
+    send_due_keepalive(now, l);
+  }
   return Ok{};
+}
+
+void Engine::Impl::send_due_keepalive(Time now, Link& l) {
+  send_keepalive(now, l, 0);
+  l.keepalive_due = now + random.between(l.interval - l.interval / 8, l.interval);
+}
+
+// A wake-up costs more than a keepalive: what would be due in a moment leaves in this one.
+bool Engine::Impl::keepalive_near(Time now, const Link& l) const {
+  return l.up() && now + std::min<Duration>(l.interval / 8, kShareWakeup) >= l.keepalive_due;
+}
+
+// A timer has fired: the keepalives of the other links leave with it.
+void Engine::Impl::share_wakeup(Time now) {
+  std::vector<LinkId> near;
+  for (auto it = link_due.begin(); it != link_due.end() && it->first <= now + kShareWakeup; ++it) {
+    if (keepalive_near(now, links.at(it->second))) near.push_back(it->second);
+  }
+  std::sort(near.begin(), near.end());
+  for (LinkId id : near) send_due_keepalive(now, *link(id));
 }
 
 void Engine::Impl::start_polls(Time now, Link& l) {
@@ -94,10 +118,7 @@ void Engine::Impl::tick_polls(Time now, Link& l) {
 
 void Engine::Impl::tick_liveness(Time now, Link& l) {
   if (now >= l.last_heard + l.interval * l.multiplier) return drop(now, l, "hold time expired");
-  if (now >= l.keepalive_due) {
-    send_keepalive(now, l, 0);
-    l.keepalive_due = now + random.between(l.interval - l.interval / 4, l.interval);
-  }
+  if (now >= l.keepalive_due) send_due_keepalive(now, l);
   tick_polls(now, l);
   if (!l.up()) return;
   if (auto size = l.path_mtu.next(now)) {

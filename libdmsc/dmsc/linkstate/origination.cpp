@@ -52,16 +52,16 @@ Result<wire::LsaPtr> Engine::Impl::sign_lsa(const wire::LsaKey& key, std::uint32
 
 void Engine::Impl::originate(Time now, std::uint64_t key, Own& o) {
   o.throttle.charge(now);
-  Duration life = seconds(config.lsa_lifetime);
+  Duration life = seconds(own_lifetime());
   o.refresh_due = now + random.between(life * 45 / 100, life * 55 / 100);
-  auto lsa = sign_lsa(wire::key_of(key), config.lsa_lifetime, false, o.body);
+  auto lsa = sign_lsa(wire::key_of(key), own_lifetime(), false, o.body);
   if (!lsa) {
     charge(now, LinkId{0}, config.self, "own LSA cannot be made", lsa.error().message);
     return schedule(key, o);
   }
   ++counters.originated;
   o.out = true;
-  install(now, *lsa, config.lsa_lifetime, {});
+  install(now, *lsa, own_lifetime(), {});
   schedule(key, o);
 }
 
@@ -72,18 +72,28 @@ void Engine::Impl::unwant(Time now, const wire::LsaKey& lsa_key) {
   // The entry stays until the tombstone is gone: its throttle damps what comes and goes.
   it->second.wanted = it->second.out = false;
   it->second.next.reset();
-  if (auto due = own_due_of.find(key); due != own_due_of.end()) {
-    own_due.erase({due->second, key});
-    own_due_of.erase(due);
-  }
+  unschedule(key);
   purge(now, key);
+}
+
+void Engine::Impl::unschedule(std::uint64_t key) {
+  auto due = own_due_of.find(key);
+  if (due == own_due_of.end()) return;
+  own_due.erase({due->second, key});
+  own_due_of.erase(due);
+}
+
+void Engine::Impl::forget_own(std::map<std::uint64_t, Own>::iterator it) {
+  unschedule(it->first);
+  own.erase(it);
 }
 
 // A tombstone lives as long as what it buries could: the signed lifetime of the purged copy.
 void Engine::Impl::purge(Time now, std::uint64_t key) {
   const Lsdb::Entry* entry = lsdb.find(key);
-  std::uint32_t lifetime = config.lsa_lifetime;
+  std::uint32_t lifetime = own_lifetime();
   if (entry != nullptr) lifetime = std::max(lifetime, entry->lifetime);
+  lifetime = std::min(lifetime, limits.max_lsa_lifetime);  // nobody holds what lives longer
   auto lsa = sign_lsa(wire::key_of(key), lifetime, true, {});
   if (!lsa) return;
   ++counters.purged;
@@ -104,7 +114,8 @@ void Engine::Impl::outbid(Time now, const wire::Lsa& met) {
     if (it->second.next) it->second.body = *std::exchange(it->second.next, std::nullopt);
     return originate(now, key, it->second);
   }
-  auto lsa = sign_lsa(met.key, std::max(config.lsa_lifetime, met.lifetime), true, {});
+  std::uint32_t lifetime = std::min(std::max(config.lsa_lifetime, met.lifetime), limits.max_lsa_lifetime);
+  auto lsa = sign_lsa(met.key, lifetime, true, {});
   if (!lsa) return;
   ++counters.purged;
   install(now, *lsa, (*lsa)->lifetime, {});

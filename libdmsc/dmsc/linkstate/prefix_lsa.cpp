@@ -39,9 +39,34 @@ std::map<std::string, wire::PrefixEntry> by_id(std::vector<wire::PrefixEntry> en
   return out;
 }
 
+// Takes out what the domain would not accept: names too long, or more of them than allowed (the first by
+// name are kept, as the other nodes would).
+std::vector<wire::PrefixEntry> cut(std::vector<wire::PrefixEntry>& entries,
+                                   const wire::DomainParameters& limits) {
+  auto fits = [&](const wire::PrefixEntry& e) {
+    return e.name.text().size() <= limits.max_name_bytes &&
+           e.name.component_count() <= limits.max_name_components;
+  };
+  auto end = entries.end();
+  if (limits.max_name_bytes < kMaxNameBytes || limits.max_name_components < kMaxNameComponents) {
+    end = std::stable_partition(entries.begin(), entries.end(), fits);
+  }
+  if (static_cast<std::size_t>(end - entries.begin()) > limits.max_prefixes_per_node) {
+    std::stable_sort(entries.begin(), end,
+                     [](const auto& a, const auto& b) { return a.name < b.name; });
+    end = entries.begin() + limits.max_prefixes_per_node;
+  }
+  std::vector<wire::PrefixEntry> out(std::make_move_iterator(end),
+                                     std::make_move_iterator(entries.end()));
+  entries.erase(end, entries.end());
+  return out;
+}
+
 }  // namespace
 
 void Engine::Impl::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries) {
+  prefixes_cut = cut(entries, limits);
+  std::size_t over = prefixes_cut.size();
   auto wanted = by_id(std::move(entries));
   std::map<std::uint16_t, bool> touched;  // fragment -> at once: bad news, or an entry has moved
   std::size_t refused = 0;
@@ -65,9 +90,11 @@ void Engine::Impl::set_prefixes(Time now, std::vector<wire::PrefixEntry> entries
     it = fragment ? std::next(it) : wanted.erase(it);
   }
   prefixes = std::move(wanted);
-  if (refused != 0) {
+  if (refused + over != 0) {
     charge(now, LinkId{0}, config.self, "prefixes over the limit",
-           std::to_string(refused) + " are not announced: all fragments are full");
+           std::to_string(over) + " are not announced: the domain allows " +
+               std::to_string(limits.max_prefixes_per_node) + "; " + std::to_string(refused) +
+               ": all fragments are full");
   }
   // Make before break: what moved is told in its new fragment before the old one is told without it.
   std::map<std::size_t, std::uint16_t, std::greater<>> losers;
@@ -107,7 +134,8 @@ void Engine::Impl::set_grants(Time now, std::vector<Bytes> objects) {
       continue;
     }
     auto fragment = grant_fragments.place(std::string(as_text(*it)), 1);
-    if (!fragment) {
+    if (!fragment || *fragment >= fragments_allowed(wire::LsaType::grant, limits)) {
+      grant_fragments.remove(std::string(as_text(*it)));
       charge(now, LinkId{0}, config.self, "grants over the limit", "");
       it = wanted.erase(it);
       continue;

@@ -91,6 +91,7 @@ std::deque<Output> Replay::Impl::apply(Input& in) {
     case InputType::receive_runt: engine.receive(in.now, in.link, in.bytes); break;
     case InputType::tick: engine.tick(in.now); break;
     case InputType::verdict: engine.verdict(in.now, in.a, in.b != 0); break;
+    case InputType::undecided: engine.undecided(in.now, in.a); break;
     case InputType::retry_waiting: engine.retry_waiting(in.now); break;
     case InputType::recheck:
       engine.recheck(in.now, NodeId{static_cast<std::uint32_t>(in.a)});

@@ -27,6 +27,7 @@ std::vector<NeighbourView> Engine::neighbours(Time now) const {
     v.unacknowledged = l.flood.in_flight();
     v.queued = l.flood.queued();
     v.flaps = l.flaps;
+    if (l.held_until && *l.held_until > now) v.held_for = *l.held_until - now;
     v.last_down_reason = l.down_reason;
     v.data = l.peer.data;
     out.push_back(std::move(v));

@@ -19,8 +19,12 @@ WaitingTable::Added WaitingTable::add(Time now, LinkId from, const wire::LsaPtr&
     ticket = it->second;
     if (compare_copies(*lsa, *items_.at(ticket).lsa) <= 0) return Added::joined;
     release(slot);
-  } else if (count_[from] >= kMaxPerNeighbour + (opens_others(lsa->key) ? kReserved : 0)) {
-    return Added::full;
+  } else {
+    auto neighbour = count_.find(from);
+    auto origin = count_of_origin_.find({from, lsa->key.origin});
+    std::size_t most = kMaxPerNeighbour + (opens_others(lsa->key) ? kReserved : 0);
+    if (neighbour != count_.end() && neighbour->second >= most) return Added::full;
+    if (origin != count_of_origin_.end() && origin->second >= kMaxPerOrigin) return Added::full;
   }
   auto [known, fresh] = by_hash_.try_emplace(lsa->hash, next_ticket_);
   ticket = known->second;
@@ -31,6 +35,7 @@ WaitingTable::Added WaitingTable::add(Time now, LinkId from, const wire::LsaPtr&
   item.from.push_back(from);
   slots_[slot] = ticket;
   ++count_[from];
+  ++count_of_origin_[{from, lsa->key.origin}];
   return fresh ? Added::created : Added::joined;
 }
 
@@ -45,6 +50,8 @@ void WaitingTable::release(const SlotKey& slot) {
   auto it = slots_.find(slot);
   if (it == slots_.end()) return;
   auto item = items_.find(it->second);
+  auto origin = count_of_origin_.find({slot.second, item->second.lsa->key.origin});
+  if (--origin->second == 0) count_of_origin_.erase(origin);
   auto& from = item->second.from;
   from.erase(std::remove(from.begin(), from.end(), slot.second), from.end());
   if (from.empty()) {
@@ -66,6 +73,12 @@ std::optional<WaitingTable::Item> WaitingTable::take(std::uint64_t ticket) {
   }
   for (LinkId link : item.from) release({wire::key_number(item.lsa->key), link});
   return item;
+}
+
+std::optional<std::uint64_t> WaitingTable::ticket_of(LinkId from, std::uint64_t key) const {
+  auto it = slots_.find({key, from});
+  if (it == slots_.end()) return std::nullopt;
+  return it->second;
 }
 
 bool WaitingTable::holds(LinkId from, const wire::LsaRef& ref) const {

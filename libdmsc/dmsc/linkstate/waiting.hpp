@@ -17,6 +17,7 @@ class WaitingTable {
   static constexpr std::size_t kMaxPerNeighbour = 8192;
   // Identities and what issuers sign find room when others fill the table: they end their waiting.
   static constexpr std::size_t kReserved = 4096;
+  static constexpr std::size_t kMaxPerOrigin = 4352;  // of one neighbour: all prefixes, and some more
   struct Item {
     wire::LsaPtr lsa;
     std::uint32_t remaining = 0;   // largest heard, seconds at `received`
@@ -31,6 +32,8 @@ class WaitingTable {
   std::uint64_t add_recheck(Time now, const wire::LsaPtr& lsa);
   // Removes and returns a judged item; nullopt if the ticket is void.
   std::optional<Item> take(std::uint64_t ticket);
+  // The ticket of what that neighbour's slot holds; nullopt if it is empty.
+  std::optional<std::uint64_t> ticket_of(LinkId from, std::uint64_t key) const;
   // True if that neighbour's slot holds just this copy.
   bool holds(LinkId from, const wire::LsaRef& ref) const;
   // Frees every slot of a neighbour that is gone.
@@ -49,6 +52,7 @@ class WaitingTable {
   std::map<SlotKey, std::uint64_t> slots_;           // to ticket
   std::map<LinkId, std::size_t> count_;
   std::set<std::uint64_t> rechecks_;                 // tickets
+  std::map<std::pair<LinkId, NodeId>, std::size_t> count_of_origin_;
   std::uint64_t next_ticket_ = 1;
 };
 

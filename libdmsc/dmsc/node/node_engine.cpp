@@ -61,6 +61,10 @@ void NodeImpl::take(const linkstate::VerifyWanted& output) { verifier_.ask(outpu
 bool NodeImpl::judged(const std::vector<Verifier::Answer>& answers) {
   if (stopped_) return false;
   for (const Verifier::Answer& answer : answers) {
+    if (answer.verdict == trust::Verdict::unknown) {
+      engine_.undecided(now(), answer.ticket);
+      continue;
+    }
     bool valid = answer.verdict == trust::Verdict::valid;
     if (!valid && refusal_log_.allow(now())) {
       log::warning("lsa-refused", {{"origin", name_of(answer.lsa->key.origin)},
@@ -152,6 +156,14 @@ void NodeImpl::take(const linkstate::Misbehaviour& m) {
   log::warning("neighbour-misbehaves", {{"link", link != nullptr ? link->settings.name : "?"},
                                         {"neighbour", name_of(m.offender)},
                                         {"what", m.what}});
+}
+
+void NodeImpl::take(const linkstate::LimitExceeded& output) {
+  log::warning("limit-exceeded", {{"node", name_of(output.offender)},
+                                  {"limit", wire::to_string(output.limit)},
+                                  {"action", wire::to_string(output.action)},
+                                  {"what", output.detail}});
+  changed("neighbors");
 }
 
 }  // namespace dmsc::node

@@ -175,6 +175,7 @@ class NodeImpl final : public Node {
   void take(const linkstate::Synchronised& output);
   void take(const linkstate::Epoch& output);
   void take(const linkstate::Misbehaviour& output);
+  void take(const linkstate::LimitExceeded& output);
   bool judged(const std::vector<Verifier::Answer>& answers);
 
   // node_trust.cpp

@@ -28,9 +28,9 @@ NeighbourView Node::view(std::uint32_t link) const {
   return {};
 }
 
-Net::Net() { now = Time{} + seconds(1000); }
+Net::Net() { now = Time{} + seconds(10000); }
 
-int Net::add(std::function<void(EngineConfig&)> change) {
+int Net::add(std::function<void(EngineConfig&)> change, Duration skew) {
   auto number = static_cast<std::uint32_t>(nodes.size() + 1);
   crypto::SigningKey signer(seed(static_cast<std::uint8_t>(number)));
   EngineConfig c{NodeId{number},
@@ -47,7 +47,8 @@ int Net::add(std::function<void(EngineConfig&)> change) {
                  chain({1}, 1),
                  3600};
   if (change) change(c);
-  nodes.push_back(std::make_unique<Node>(std::move(c), now));
+  nodes.push_back(std::make_unique<Node>(std::move(c), now + skew));
+  nodes.back()->skew = skew;
   return static_cast<int>(nodes.size()) - 1;
 }
 
@@ -62,10 +63,10 @@ void Net::join(int a, int b, std::function<void(LinkConfig&)> change) {
   if (change) change(config);
   config.id = la;
   config.name = "to-" + y.config.name;
-  x.engine.add_link(now, config);
+  x.engine.add_link(now + x.skew, config);
   config.id = lb;
   config.name = "to-" + x.config.name;
-  y.engine.add_link(now, config);
+  y.engine.add_link(now + y.skew, config);
 }
 
 Net Net::line(int n, Duration liveness) {
@@ -82,7 +83,7 @@ void Net::judge(int index, const VerifyWanted& wanted) {
   const wire::Lsa& lsa = *wanted.lsa;
   if (judge_override) {
     if (auto verdict = judge_override(lsa, node)) {
-      return node.engine.verdict(now, wanted.ticket, *verdict);
+      return node.engine.verdict(now + node.skew, wanted.ticket, *verdict);
     }
   }
   crypto::PublicKey key{};
@@ -95,10 +96,13 @@ void Net::judge(int index, const VerifyWanted& wanted) {
     }
   } else {
     auto known = node.identities.find(lsa.key.origin);
-    if (known == node.identities.end()) return;  // unknown: it waits
+    if (known == node.identities.end()) {
+      return node.engine.undecided(now + node.skew, wanted.ticket);  // it waits
+    }
     key = known->second;
   }
-  node.engine.verdict(now, wanted.ticket, crypto::verify(key, lsa.signed_bytes(), lsa.signature()));
+  node.engine.verdict(now + node.skew, wanted.ticket,
+                      crypto::verify(key, lsa.signed_bytes(), lsa.signature()));
 }
 
 void Net::drain(int index) {
@@ -139,6 +143,8 @@ void Net::drain(int index) {
         node.epoch = epoch->value;
       } else if (auto* m = std::get_if<Misbehaviour>(&output)) {
         node.misbehaviour.push_back(m->what);
+      } else if (auto* over = std::get_if<LimitExceeded>(&output)) {
+        node.exceeded.push_back(*over);
       }
     }
   }
@@ -160,6 +166,7 @@ bool Net::step(Time end) {
     if (!nodes[i]->alive) continue;
     drain(static_cast<int>(i));
     auto due = nodes[i]->engine.next_deadline();
+    if (due) *due -= nodes[i]->skew;
     if (due && (!next || *due < *next)) {
       next = due;
       who = static_cast<int>(i);
@@ -170,13 +177,13 @@ bool Net::step(Time end) {
   if (!next || *next > end) return false;
   now = std::max(now, *next);
   if (!packet_first) {
-    (*this)[who].engine.tick(now);
+    (*this)[who].engine.tick(local(who));
     return true;
   }
   Packet packet = std::move(queue_.begin()->second);
   queue_.erase(queue_.begin());
   Node& to = (*this)[packet.to];
-  if (to.alive) to.engine.receive(now, packet.link, packet.datagram);
+  if (to.alive) to.engine.receive(local(packet.to), packet.link, packet.datagram);
   return true;
 }
 
@@ -201,20 +208,21 @@ void Net::until(const std::function<bool()>& done, Duration limit) {
   }
 }
 
-void Net::restart(int index, std::uint64_t stored_epoch) {
+void Net::restart(int index, std::uint64_t stored_epoch, std::uint64_t clock_seconds) {
   Node& old = (*this)[index];
   EngineConfig c = old.config;
   c.session = SessionId{++sessions_};
   c.random_seed += 1000;
   c.stored_epoch = stored_epoch;
-  c.clock_seconds = 0;
-  auto fresh = std::make_unique<Node>(std::move(c), now);
+  c.clock_seconds = clock_seconds;
+  auto fresh = std::make_unique<Node>(std::move(c), now + old.skew);
+  fresh->skew = old.skew;
   fresh->wires = old.wires;
   for (const auto& [link, peer] : old.wires) {
     LinkConfig config;
     config.id = link;
     config.data.worker_ports = {7402};
-    fresh->engine.add_link(now, config);
+    fresh->engine.add_link(now + old.skew, config);
   }
   nodes[static_cast<std::size_t>(index)] = std::move(fresh);
 }

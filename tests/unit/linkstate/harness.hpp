@@ -33,9 +33,11 @@ struct Node {
   std::map<wire::LsaKey, wire::LsaPtr> heard;          // by LsdbChanged events only
   std::vector<std::string> adjacency_log, misbehaviour;
   std::vector<LsdbChanged> changes;
+  std::vector<LimitExceeded> exceeded;
   std::size_t synchronised_events = 0;
   std::uint64_t epoch = 0;
   bool alive = true;
+  Duration skew{};                                     // of its own clock
   AdjacencyState state(std::uint32_t link = 1) const;
   NeighbourView view(std::uint32_t link = 1) const;
 };
@@ -51,7 +53,8 @@ class Net {
 
   Net();
   // Node i has id i + 1 and name "n<i+1>".
-  int add(std::function<void(EngineConfig&)> change = {});
+  // `skew`: how far its monotonic clock is ahead of the others'.
+  int add(std::function<void(EngineConfig&)> change = {}, Duration skew = {});
   // Joins two nodes by a new link; its id is the next free one at each.
   void join(int a, int b, std::function<void(LinkConfig&)> change = {});
   // Line of n nodes, joined in a row. Tests of hours use a slow `liveness`.
@@ -62,7 +65,9 @@ class Net {
   // Runs until `done` or fails after `limit`.
   void until(const std::function<bool()>& done, Duration limit = seconds(5));
   // Forgets a node's state; it starts again with a new session and `stored_epoch`.
-  void restart(int node, std::uint64_t stored_epoch);
+  void restart(int node, std::uint64_t stored_epoch, std::uint64_t clock_seconds = 0);
+  // What the node's own clock says now.
+  Time local(int node) { return now + (*this)[node].skew; }
   void inject(Packet packet, Duration after);
   // Hands the outputs of a node over; called by run() after every event.
   void drain(int node);

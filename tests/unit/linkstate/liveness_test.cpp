@@ -1,4 +1,6 @@
 // docs/protocol.md, "Liveness" (LS-V1 to LS-V5), and what of a link is told.
+#include <set>
+
 #include "tests/unit/linkstate/harness.hpp"
 
 using namespace dmsc;
@@ -197,4 +199,27 @@ TEST_CASE("R19 R20 R21 sequence numbers, ageing and reliable flooding lead all t
       CHECK(node->engine.find({NodeId{origin}, wire::LsaType::prefix, 0}) != nullptr);
     }
   }
+}
+
+TEST_CASE("LS-V7 the keepalives of all links of a node leave with one timer") {
+  Net net;
+  net.add();
+  for (int i = 0; i < 12; ++i) {
+    net.add();
+    net.join(0, i + 1);
+  }
+  net.run(seconds(5));
+  std::set<Time> instants;
+  std::uint64_t keepalives = 0;
+  net.deliver = [&](Packet& p) {
+    if (p.from == 0 && type_of(p) == wire::PduType::keepalive) {
+      ++keepalives;
+      instants.insert(net.now);
+    }
+    return true;
+  };
+  net.run(seconds(10));
+  CHECK(keepalives >= 12 * 200);
+  CHECK(instants.size() * 4 < keepalives);
+  for (std::uint32_t link = 1; link <= 12; ++link) CHECK(net[0].state(link) == AdjacencyState::up);
 }
