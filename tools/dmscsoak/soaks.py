@@ -52,6 +52,12 @@ SOAKS = [
          "sim", seeds(SIM), 10_000),
     Soak("spf-edits", "repaired shortest paths and alternates beside full runs, over random edits of topologies",
          "unit_routing", one("tests/unit_routing", "[soak-spf-edits]"), 1_000_000, (("DMSC_SPF_EDITS", "{n}"),)),
+    Soak("liveness", "links of real engines under random loss for a virtual day: none may go down falsely",
+         "soak_liveness", seeds("tests/soak_liveness"), 180),
+    Soak("forgery", "replayed, cut, flipped and forged packets against a live engine",
+         "soak_forgery", seeds("tests/soak_forgery"), 10_000_000),
+    Soak("attack", "bogus names and invented origins from one node: what its peers feel",
+         "soak_attack", one("tests/soak_attack", "--names", "{n}"), 10_000_000),
 ]
 
 

@@ -165,14 +165,12 @@ void Admission::forget(LinkId from) {
 }
 
 std::optional<Time> Admission::next_deadline() const {
-  std::optional<Time> due;
-  if (!parked_.empty()) due = parked_.begin()->first;
-  bool waiting = !turns_[0].links.empty() || !turns_[1].links.empty();
-  if (waiting && asked_.size() >= kAsked && !patience_.empty()) {
-    Time next = patience_.front().first;
-    if (!due || next < *due) due = next;
+  if (asked_.size() >= kAsked) {  // nothing moves before an answer, or before one is given up
+    if (queued_.empty() || patience_.empty()) return std::nullopt;
+    return patience_.front().first;
   }
-  return due;
+  if (parked_.empty()) return std::nullopt;
+  return parked_.begin()->first;
 }
 
 std::optional<Time> Admission::over_rate_since(LinkId from, NodeId origin) const {
