@@ -1,17 +1,15 @@
 // sim: the network simulator (docs/architecture.md, "Simulator"). Runs seeds of random networks with
-// random faults on the real pure rooms and checks, after quiet, what must hold.
+// random faults on the real pure rooms and checks, after quiet, what must hold; or a case with a name.
 //
 //   sim                          200 seeds of one virtual minute, 20 of them with 200 nodes
 //   sim --seeds 1000 --seed 7    seeds 7 .. 1006
 //   sim --seed 42 --seeds 1 --verbose   replays one
-#include <chrono>
-#include <cstdio>
+//   sim case link-up             what one case measures; sim case --list names them
 #include <cstdlib>
 #include <cstring>
-#include <string>
+#include <map>
 
-#include "tests/sim/oracle.hpp"
-#include "tests/sim/scenario.hpp"
+#include "tests/sim/cases.hpp"
 
 namespace {
 
@@ -19,19 +17,27 @@ using namespace dmsc;
 using namespace dmsc::sim;
 
 struct Command {
-  std::uint64_t seed = 1, seeds = 200;
-  bool large = true;  // every tenth seed has 200 nodes, unless --nodes is given
+  std::uint64_t seed = 1, seeds = 0;  // 0: 200, or one of a case
+  std::vector<const Case*> cases;
+  bool json = false;
   Options options;
 };
 
 constexpr const char* kUsage =
-    "usage: sim [--seeds N] [--seed S] [--nodes N] [--minutes M] [--loss P] [--dup P]\n"
-    "           [--reorder P] [--corrupt P] [--verbose]\n"
-    "  --seeds N     how many seeds to run (200)\n"
+    "usage: sim [case NAME...] [options]\n"
+    "  case NAME...  run cases; `sim case --list` names them\n"
+    "  --seeds N     how many seeds to run (200; of a case 1)\n"
     "  --seed S      the first one (1)\n"
-    "  --nodes N     nodes in each network, 5-1000 (by the seed: 5-40, every tenth seed 200)\n"
+    "  --nodes N     nodes in each network, 5-2000 (by the seed: 5-40, every tenth seed 200)\n"
     "  --minutes M   virtual minutes per seed, at least 0.5 (1)\n"
-    "  --loss P ...  share of packets 0-0.5 (by the seed)\n"
+    "  --faults S    mean seconds between faults (by the size: 0.75, or 3)\n"
+    "  --liveness MS keepalive interval of every link (by the size: 50, 100, 250; of cases 50)\n"
+    "  --loss P, --dup P, --reorder P, --corrupt P   share of packets 0-0.5 (by the seed)\n"
+    "  --tags T      link tags: stub (a checksum) or real (HMAC-SHA-256) (stub)\n"
+    "  --no-walk     no packets walk during the run\n"
+    "  --break M     with a fault in the code: no-digest, stuck-fib, deaf-to-withdrawals, any-origin\n"
+    "  --log FILE    every event, one line each\n"
+    "  --json        figures as lines of JSON\n"
     "  --verbose     print every fault\n";
 
 [[noreturn]] void usage(const std::string& error) {
@@ -39,128 +45,175 @@ constexpr const char* kUsage =
   std::exit(2);
 }
 
-double number(const char* option, const char* text, double low, double high) {
+double number(const std::string& option, const char* text, double low, double high) {
   char* end = nullptr;
   double value = std::strtod(text, &end);
   if (end == text || *end != '\0' || !(value >= low && value <= high)) {
-    usage(std::string(option) + ": '" + text + "' is not a number from " + std::to_string(low) +
-          " to " + std::to_string(high));
+    usage(option + ": '" + text + "' is not a number from " + std::to_string(low) + " to " +
+          std::to_string(high));
   }
   return value;
 }
 
+Mutation mutation(const std::string& name) {
+  static const std::map<std::string, Mutation> all = {{"no-digest", Mutation::no_digest},
+                                                      {"stuck-fib", Mutation::stuck_fib},
+                                                      {"deaf-to-withdrawals", Mutation::deaf_to_withdrawals},
+                                                      {"any-origin", Mutation::any_origin}};
+  auto it = all.find(name);
+  if (it == all.end()) usage("--break: '" + name + "' is unknown");
+  return it->second;
+}
+
+bool flag(Command& c, const std::string& option) {
+  if (option == "--verbose") return c.options.verbose = true;
+  if (option == "--json") return c.json = true;
+  if (option == "--no-walk") return !(c.options.walk = false);
+  if (option == "--help") {
+    std::fputs(kUsage, stdout);
+    std::exit(0);
+  }
+  return false;
+}
+
+void value(Command& c, const std::string& option, const char* text) {
+  Options& o = c.options;
+  if (option == "--seeds") {
+    c.seeds = static_cast<std::uint64_t>(number(option, text, 1, 1e9));
+  } else if (option == "--seed") {
+    c.seed = static_cast<std::uint64_t>(number(option, text, 0, 1e15));
+  } else if (option == "--nodes") {
+    o.nodes = static_cast<std::size_t>(number(option, text, 5, 2000));
+  } else if (option == "--minutes") {
+    o.minutes = number(option, text, 0.5, 1e5);
+  } else if (option == "--faults") {
+    o.fault_gap = number(option, text, 0.01, 1e6);
+  } else if (option == "--liveness") {
+    o.liveness = milliseconds(static_cast<int>(number(option, text, 5, 60000)));
+  } else if (option == "--loss") {
+    o.loss = number(option, text, 0, 0.5);
+  } else if (option == "--dup") {
+    o.duplicate = number(option, text, 0, 0.5);
+  } else if (option == "--reorder") {
+    o.reorder = number(option, text, 0, 0.5);
+  } else if (option == "--corrupt") {
+    o.corrupt = number(option, text, 0, 0.5);
+  } else if (option == "--tags") {
+    if (std::strcmp(text, "stub") != 0 && std::strcmp(text, "real") != 0) usage("--tags: stub or real");
+    o.tags = text[0] == 's' ? Tags::stub : Tags::real;
+  } else if (option == "--break") {
+    o.mutation = mutation(text);
+  } else if (option == "--log") {
+    o.log = std::fopen(text, "w");
+    if (o.log == nullptr) usage(std::string("--log: cannot write ") + text);
+  } else {
+    usage(option + ": unknown option");
+  }
+}
+
 Command parse(int argc, char** argv) {
   Command c;
-  for (int i = 1; i < argc; ++i) {
-    std::string option = argv[i];
-    if (option == "--verbose") {
-      c.options.verbose = true;
-      continue;
+  int i = 1;
+  if (argc > 1 && std::strcmp(argv[1], "case") == 0) {
+    for (i = 2; i < argc && argv[i][0] != '-'; ++i) {
+      const Case* found = find_case(argv[i]);
+      if (found == nullptr) usage(std::string("no case '") + argv[i] + "'");
+      c.cases.push_back(found);
     }
-    if (option == "--help") {
-      std::fputs(kUsage, stdout);
+    if (i < argc && std::strcmp(argv[i], "--list") == 0) {
+      for (const Case& known : cases()) std::printf("%-20s %s\n", known.name, known.what);
       std::exit(0);
     }
+    if (c.cases.empty()) usage("case: which?");
+  }
+  for (; i < argc; ++i) {
+    std::string option = argv[i];
+    if (flag(c, option)) continue;
     if (i + 1 >= argc) usage(option + ": unknown, or its value is missing");
-    const char* value = argv[++i];
-    if (option == "--seeds") {
-      c.seeds = static_cast<std::uint64_t>(number("--seeds", value, 1, 1e9));
-    } else if (option == "--seed") {
-      c.seed = static_cast<std::uint64_t>(number("--seed", value, 0, 1e15));
-    } else if (option == "--nodes") {
-      c.options.nodes = static_cast<std::size_t>(number("--nodes", value, 5, 1000));
-    } else if (option == "--minutes") {
-      c.options.minutes = number("--minutes", value, 0.5, 1e5);
-    } else if (option == "--loss") {
-      c.options.loss = number("--loss", value, 0, 0.5);
-    } else if (option == "--dup") {
-      c.options.duplicate = number("--dup", value, 0, 0.5);
-    } else if (option == "--reorder") {
-      c.options.reorder = number("--reorder", value, 0, 0.5);
-    } else if (option == "--corrupt") {
-      c.options.corrupt = number("--corrupt", value, 0, 0.5);
-    } else {
-      usage(option + ": unknown option");
-    }
+    value(c, option, argv[++i]);
   }
   return c;
 }
 
-struct Outcome {
-  std::string wrong;
-  std::size_t nodes = 0;
-  std::uint64_t packets = 0;
-  double converged = 0;  // seconds from the last fault until every invariant held
-};
-
-// The invariants must hold at some instant at most `limit` after now; loss goes on, so a single
-// instant may find an update in flight.
-std::string settle(World& world, Duration limit) {
-  Time end = world.now + limit;
-  for (;;) {
-    std::string wrong = check_invariants(world);
-    if (wrong.empty() || world.now >= end) return wrong;
-    world.run_until(world.now + milliseconds(100));
-  }
-}
-
-// Sums over the processes alive at the end: what the traffic consisted of.
-void print_counters(const World& world) {
-  linkstate::EngineCounters sum;
-  for (const auto& node : world.nodes) {
-    if (!node) continue;
-    const auto& c = node->engine().counters();
-    sum.hellos_out += c.hellos_out;
-    sum.keepalives_out += c.keepalives_out;
-    sum.lsas_out += c.lsas_out;
-    sum.lsas_duplicate += c.lsas_duplicate;
-    sum.acks_out += c.acks_out;
-    sum.packets_out += c.packets_out;
-    sum.retransmissions += c.retransmissions;
-    sum.digest_repairs += c.digest_repairs;
-    sum.originated += c.originated;
-    sum.verify_wanted += c.verify_wanted;
-  }
-  auto n = [](std::uint64_t v) { return static_cast<unsigned long long>(v); };
-  std::printf("  sent: %llu packets, %llu hellos, %llu keepalives, %llu LSAs (%llu duplicates, %llu"
-              " again), %llu acks; %llu originated, %llu repairs, %llu judged\n",
-              n(sum.packets_out), n(sum.hellos_out), n(sum.keepalives_out), n(sum.lsas_out),
-              n(sum.lsas_duplicate), n(sum.retransmissions), n(sum.acks_out), n(sum.originated),
-              n(sum.digest_repairs), n(sum.verify_wanted));
-}
-
-Outcome run(Pki& pki, JudgeMemo& memo, std::uint64_t seed, const Options& options) {
-  memo.clear();
-  World world(pki, memo, seed, options);
-  Time stop = build_scenario(world);
-  Outcome out;
-  out.nodes = world.specs.size();
-  Rng walks(seed);
-  while (world.now < stop && out.wrong.empty()) {
-    world.run_until(std::min(stop, world.now + milliseconds(500)));
-    out.wrong = check_walk_safety(world, walks);
-  }
-  Time quiet = world.now;
-  if (out.wrong.empty()) out.wrong = settle(world, seconds(5));
-  out.converged = std::chrono::duration<double>(world.now - quiet).count();
-  if (out.wrong.empty()) {  // and it stays so
-    world.run_until(world.now + seconds(8));
-    out.wrong = settle(world, seconds(3));
-  }
-  out.packets = world.packets;
-  if (options.verbose) print_counters(world);
-  return out;
-}
-
 void print_replay(const Command& c, std::uint64_t seed, std::size_t nodes) {
-  std::printf("  replay: sim --seeds 1 --seed %llu --minutes %g",
-              static_cast<unsigned long long>(seed), c.options.minutes);
-  if (c.options.nodes != 0 || nodes != 0) std::printf(" --nodes %zu", nodes);
+  std::printf("  replay: sim --seeds 1 --seed %llu --minutes %g", static_cast<unsigned long long>(seed),
+              c.options.minutes);
+  if (nodes != 0) std::printf(" --nodes %zu", nodes);
+  if (c.options.fault_gap > 0) std::printf(" --faults %g", c.options.fault_gap);
+  if (c.options.liveness > Duration::zero()) {
+    std::printf(" --liveness %lld", static_cast<long long>(c.options.liveness / milliseconds(1)));
+  }
   if (c.options.loss >= 0) std::printf(" --loss %g", c.options.loss);
   if (c.options.duplicate >= 0) std::printf(" --dup %g", c.options.duplicate);
   if (c.options.reorder >= 0) std::printf(" --reorder %g", c.options.reorder);
   if (c.options.corrupt >= 0) std::printf(" --corrupt %g", c.options.corrupt);
+  if (c.options.tags == Tags::real) std::printf(" --tags real");
   std::printf(" --verbose\n");
+}
+
+int run_cases(const Command& command, Pki& pki) {
+  bool good = true;
+  std::uint64_t seeds = std::max<std::uint64_t>(command.seeds, 1);
+  for (const Case* c : command.cases) {
+    for (std::uint64_t seed = command.seed; seed < command.seed + seeds; ++seed) {
+      CaseContext context{pki, seed, command.options, {}};
+      for (const Figure& figure : c->run(context)) {
+        print(figure, command.json);
+        good = good && figure.good();
+      }
+      if (context.wrong.empty()) continue;
+      good = false;
+      std::printf("case %s, seed %llu: FAILED: %s\n", c->name, static_cast<unsigned long long>(seed),
+                  context.wrong.c_str());
+    }
+  }
+  return good ? 0 : 1;
+}
+
+void print_totals(const Command& c, std::uint64_t failed, std::uint64_t packets, double slowest,
+                  const LoopTally& loops) {
+  auto count = [](std::uint64_t n) { return static_cast<double>(n); };
+  for (const Figure& figure : std::vector<Figure>{
+           {"seeds failed", count(failed), "", 0, "sum"},
+           {"last fault to every invariant", slowest, "virtual s", 5},
+           {"micro-loops (node, gateway)", count(loops.count(true)), "", {}, "sum"},
+           {"micro-loops: p99", loops.quantile_ms(0.99, true), "ms", {}},
+           {"micro-loops outside LONG_WAIT", count(loops.count(false)), "", {}, "sum"},
+           {"micro-loops outside LONG_WAIT: p50", loops.quantile_ms(0.5, false), "ms", {}},
+           {"micro-loops outside LONG_WAIT: p99", loops.quantile_ms(0.99, false), "ms", {}},
+           {"micro-loops outside LONG_WAIT: longest", loops.quantile_ms(1, false), "ms", {}}}) {
+    print(figure, c.json);
+  }
+  std::printf("%llu seeds, %llu failed, %llu packets, slowest convergence %.1f virtual seconds\n",
+              static_cast<unsigned long long>(c.seeds), static_cast<unsigned long long>(failed),
+              static_cast<unsigned long long>(packets), slowest);
+}
+
+int run_seeds(Command command, Pki& pki) {
+  if (command.seeds == 0) command.seeds = 200;
+  std::uint64_t failed = 0, packets = 0;
+  double slowest = 0;
+  LoopTally loops;
+  for (std::uint64_t seed = command.seed; seed < command.seed + command.seeds; ++seed) {
+    Options options = command.options;
+    if (options.nodes == 0 && command.seeds > 1 && seed % 10 == 0) options.nodes = 200;
+    Outcome out = run_seed(pki, seed, options);
+    packets += out.packets;
+    slowest = std::max(slowest, out.converged);
+    loops.merge(out.loops);
+    if (options.verbose || (command.seeds >= 1000 && seed % 100 == 0)) {
+      std::printf("seed %llu: %zu nodes, %llu packets, converged in %.1f s, fingerprint %016llx\n",
+                  static_cast<unsigned long long>(seed), out.nodes,
+                  static_cast<unsigned long long>(out.packets), out.converged,
+                  static_cast<unsigned long long>(out.fingerprint));
+    }
+    if (out.wrong.empty()) continue;
+    ++failed;
+    std::printf("seed %llu: FAILED: %s\n", static_cast<unsigned long long>(seed), out.wrong.c_str());
+    print_replay(command, seed, options.nodes);
+  }
+  print_totals(command, failed, packets, slowest, loops);
+  return failed == 0 ? 0 : 1;
 }
 
 }  // namespace
@@ -170,30 +223,5 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   crypto::init();
   Pki pki;
-  JudgeMemo memo;
-  std::uint64_t failed = 0, packets = 0;
-  double slowest = 0;
-  for (std::uint64_t seed = command.seed; seed < command.seed + command.seeds; ++seed) {
-    Options options = command.options;
-    bool large = options.nodes == 0 && command.seeds > 1 && seed % 10 == 0;
-    if (large) options.nodes = 200;
-    Outcome out = run(pki, memo, seed, options);
-    packets += out.packets;
-    slowest = std::max(slowest, out.converged);
-    if (out.wrong.empty()) {
-      if (options.verbose) {
-        std::printf("seed %llu: ok, %zu nodes, %llu packets, converged in %.1f s\n",
-                    static_cast<unsigned long long>(seed), out.nodes,
-                    static_cast<unsigned long long>(out.packets), out.converged);
-      }
-      continue;
-    }
-    ++failed;
-    std::printf("seed %llu: FAILED: %s\n", static_cast<unsigned long long>(seed), out.wrong.c_str());
-    print_replay(command, seed, options.nodes);
-  }
-  std::printf("%llu seeds, %llu failed, %llu packets, slowest convergence %.1f virtual seconds\n",
-              static_cast<unsigned long long>(command.seeds), static_cast<unsigned long long>(failed),
-              static_cast<unsigned long long>(packets), slowest);
-  return failed == 0 ? 0 : 1;
+  return command.cases.empty() ? run_seeds(command, pki) : run_cases(command, pki);
 }

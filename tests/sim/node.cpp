@@ -17,24 +17,53 @@ trust::TrustStore make_store(const Pki& pki) {
 
 }  // namespace
 
-SimNode::SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now,
+SimNode::SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now, Duration clock,
                  std::function<void(LinkId, Bytes)> send)
     : shared_(shared),
       spec_(spec),
       send_(std::move(send)),
-      engine_(std::move(config), now),
+      engine_(std::move(config), now + clock),
       trust_(make_store(shared.pki)),
       fib_(crypto::Key16{}, reclaimer_),
-      rib_(spec.id, *this) {}
+      rib_(spec.id, *this),
+      clock_(clock),
+      now_(now) {
+  trust_.share_certificates(shared_.certificates);
+}
 
 void SimNode::receive(Time now, LinkId link, ByteView datagram) {
-  engine_.receive(now, link, datagram);
+  engine_.receive(now + clock_, link, datagram);
   settle(now);
 }
 
 void SimNode::tick(Time now) {
-  engine_.tick(now);
-  backoff_.tick(now);
+  engine_.tick(now + clock_);
+  backoff_.tick(now + clock_);
+  settle(now);
+}
+
+void SimNode::change_link(Time now, linkstate::LinkConfig link) {
+  engine_.change_link(now + clock_, std::move(link));
+  settle(now);
+}
+
+void SimNode::interface_state(Time now, LinkId link, bool up) {
+  engine_.interface_state(now + clock_, link, up);
+  settle(now);
+}
+
+void SimNode::set_drain(Time now, linkstate::DrainLevel level) {
+  engine_.set_drain(now + clock_, level);
+  settle(now);
+}
+
+void SimNode::set_link_drain(Time now, LinkId link, linkstate::DrainLevel level) {
+  engine_.set_link_drain(now + clock_, link, level);
+  settle(now);
+}
+
+void SimNode::set_overload(Time now, bool overload) {
+  engine_.set_overload(now + clock_, overload);
   settle(now);
 }
 
@@ -43,24 +72,29 @@ std::optional<Time> SimNode::deadline() const {
   for (std::optional<Time> other : {backoff_.due(), backoff_.next_deadline()}) {
     if (other && (!due || *other < *due)) due = other;
   }
+  if (due) *due -= clock_;
   return due;
 }
 
-void SimNode::settle(Time now) {
+void SimNode::settle(Time world) {
+  now_ = world;
+  Time now = world + clock_;
   for (bool more = true; more;) {
-    more = false;
+    more = false;  // until nothing the engine said made an input for it
     for (linkstate::Output& output : engine_.poll()) {
-      more = true;
       if (auto* t = std::get_if<linkstate::Transmit>(&output)) {
         send_(t->link, std::move(t->datagram));
       } else if (auto* wanted = std::get_if<linkstate::VerifyWanted>(&output)) {
-        judge(now, *wanted);
+        more = judge(now, *wanted) || more;
       } else if (auto* change = std::get_if<linkstate::LsdbChanged>(&output)) {
         changed(now, *change);
       } else if (auto* up = std::get_if<linkstate::AdjacencyUp>(&output)) {
         fib_.set_link_alive(up->link.value, true);
+        if (shared_.watch != nullptr) shared_.watch->links(spec_.id);
       } else if (auto* down = std::get_if<linkstate::AdjacencyDown>(&output)) {
         fib_.set_link_alive(down->link.value, false);
+        adjacency_lost_ = now_;
+        if (shared_.watch != nullptr) shared_.watch->links(spec_.id);
       } else if (auto* epoch = std::get_if<linkstate::Epoch>(&output)) {
         epoch_ = epoch->value;
       }
@@ -69,15 +103,20 @@ void SimNode::settle(Time now) {
   if (backoff_.due() && *backoff_.due() <= now) run_spf(now);
 }
 
-void SimNode::judge(Time now, const linkstate::VerifyWanted& wanted) {
+bool SimNode::judge(Time now, const linkstate::VerifyWanted& wanted) {
   trust::Verdict verdict = shared_.memo.judge(trust_, *wanted.lsa);
-  if (verdict == trust::Verdict::unknown) return engine_.undecided(now, wanted.ticket);
+  if (verdict == trust::Verdict::unknown) {
+    engine_.undecided(now, wanted.ticket);
+    return false;
+  }
   engine_.verdict(now, wanted.ticket, verdict == trust::Verdict::valid);
+  return true;
 }
 
 void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
   const wire::Lsa& lsa = *change.lsa;
   bool gone = change.kind == linkstate::ChangeKind::removed;
+  if (gone && shared_.mutation == Mutation::deaf_to_withdrawals) return;
   if (gone ? trust_.forget(lsa) : trust_.learn(lsa)) trust_changed(now, lsa.key.origin);
   if (change.kind == linkstate::ChangeKind::refreshed) return;
   if (lsa.key.type == wire::LsaType::node) {
@@ -113,7 +152,8 @@ void SimNode::rebuild_prefixes(NodeId origin) {
   for (const auto& [fragment, body] : held->second) {
     for (const wire::PrefixEntry& entry : body.entries) {
       DomainTime time{kDomainTime};
-      if (trust_.may_announce(origin, entry.name, entry.covering, time).allowed ||
+      if (shared_.mutation == Mutation::any_origin ||
+          trust_.may_announce(origin, entry.name, entry.covering, time).allowed ||
           trust_.may_join_pool(origin, entry.name, time).allowed) {
         allowed.push_back(entry);
       }
@@ -127,15 +167,16 @@ void SimNode::run_spf(Time now) {
   routing::add_alternates(topology_, result);
   rib_.set_spf(topology_, std::move(result));
   backoff_.ran(now);
+  ++spf_runs_;
 }
 
 void SimNode::announce(Time now, const Announced& what) {
-  engine_.set_grants(now, what.grants);
-  engine_.set_prefixes(now, what.entries);
+  engine_.set_grants(now + clock_, what.grants);
+  engine_.set_prefixes(now + clock_, what.entries);
 }
 
 void SimNode::inject(Time now, ByteView signed_object) {
-  if (auto lsa = wire::make_spa_lsa(signed_object)) engine_.inject(now, *lsa);
+  if (auto lsa = wire::make_spa_lsa(signed_object)) engine_.inject(now + clock_, *lsa);
 }
 
 std::set<std::string> SimNode::names_of(NodeId origin) const {
@@ -164,9 +205,20 @@ void SimNode::route_changed(const routing::RibRoute& route) {
         {c.instance.egress, c.instance.id, c.weight, c.distance, c.draining, c.covering});
   }
   fib_.set_prefix(std::move(group));
+  fib_changed_ = now_;
+  if (shared_.watch != nullptr) shared_.watch->route(spec_.id, route.prefix.text());
 }
 
-void SimNode::route_removed(const Name& prefix) { fib_.remove_prefix(prefix); }
+void SimNode::route_removed(const Name& prefix) {
+  fib_.remove_prefix(prefix);
+  fib_changed_ = now_;
+  if (shared_.watch != nullptr) shared_.watch->route(spec_.id, prefix.text());
+}
+
+void SimNode::touched_destination(NodeId node) {
+  fib_changed_ = now_;
+  if (shared_.watch != nullptr) shared_.watch->destination(spec_.id, node);
+}
 
 void SimNode::destination_changed(NodeId node, const routing::Destination& destination) {
   forwarding::NodeRoute route;
@@ -178,8 +230,13 @@ void SimNode::destination_changed(NodeId node, const routing::Destination& desti
     route.alternate = forwarding::NextHop{destination.alternate->link, destination.alternate->neighbour};
   }
   fib_.set_node(node, std::move(route));
+  touched_destination(node);
 }
 
-void SimNode::destination_removed(NodeId node) { fib_.remove_node(node); }
+void SimNode::destination_removed(NodeId node) {
+  if (shared_.mutation == Mutation::stuck_fib) return;
+  fib_.remove_node(node);
+  touched_destination(node);
+}
 
 }  // namespace dmsc::sim

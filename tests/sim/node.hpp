@@ -27,15 +27,30 @@ struct Announced {
   std::vector<Bytes> grants;
 };
 
+// Hears of every change of a FIB, so that packets walk only where something changed.
+class FibWatch {
+ public:
+  virtual ~FibWatch() = default;
+  virtual void destination(NodeId at, NodeId to) = 0;
+  virtual void route(NodeId at, const std::string& name) = 0;
+  virtual void links(NodeId at) = 0;  // one of its links is alive or dead now, or the node is new
+};
+
+// Deliberate faults of the code, to see that the oracle notices them.
+enum class Mutation { none, no_digest, stuck_fib, deaf_to_withdrawals, any_origin };
+
 class SimNode : public routing::RibSink {
  public:
   struct Shared {
     Pki& pki;
     JudgeMemo& memo;
-    std::set<std::string>& violations;  // safety rules broken; each once
+    std::shared_ptr<trust::CertificateCache> certificates;
+    FibWatch* watch = nullptr;
+    Mutation mutation = Mutation::none;
   };
-  // `send` takes every datagram; called inside the inputs below.
-  SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now,
+  // `send` takes every datagram; called inside the inputs below. Instants given and returned are the
+  // world's; the node's own monotonic clock is `clock` ahead of it.
+  SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now, Duration clock,
           std::function<void(LinkId, Bytes)> send);
 
   void receive(Time now, LinkId link, ByteView datagram);
@@ -46,15 +61,26 @@ class SimNode : public routing::RibSink {
   void settle(Time now);
   void announce(Time now, const Announced& what);
   void inject(Time now, ByteView signed_object);
+  void add_link(Time now, linkstate::LinkConfig link) { engine_.add_link(now + clock_, std::move(link)); }
+  void change_link(Time now, linkstate::LinkConfig link);
+  void interface_state(Time now, LinkId link, bool up);
+  void set_overload(Time now, bool overload);
+  void set_drain(Time now, linkstate::DrainLevel level);
+  void set_link_drain(Time now, LinkId link, linkstate::DrainLevel level);
+  std::vector<linkstate::NeighbourView> neighbours(Time now) const { return engine_.neighbours(now + clock_); }
 
-  linkstate::Engine& engine() { return engine_; }
   const linkstate::Engine& engine() const { return engine_; }
   const forwarding::Fib& fib() const { return fib_; }
   const routing::Rib& rib() const { return rib_; }
   const trust::TrustStore& trust() const { return trust_; }
   const NodeSpec& spec() const { return spec_; }
   bool spf_pending() const { return backoff_.due().has_value(); }
+  bool long_wait() const { return backoff_.state() == routing::SpfBackoff::State::long_wait; }
   std::uint64_t epoch() const { return epoch_; }
+  std::uint64_t spf_runs() const { return spf_runs_; }
+  // The world's instant of the last change of this node's FIB, and of its last adjacency lost.
+  Time fib_changed() const { return fib_changed_; }
+  Time adjacency_lost() const { return adjacency_lost_; }
   // Names in the verified LSDB as originated by `origin`.
   std::set<std::string> names_of(NodeId origin) const;
   // May a packet with this destination be handed to a pod here?
@@ -65,11 +91,12 @@ class SimNode : public routing::RibSink {
   void route_removed(const Name& prefix) override;
   void destination_changed(NodeId node, const routing::Destination& destination) override;
   void destination_removed(NodeId node) override;
-  void judge(Time now, const linkstate::VerifyWanted& wanted);
+  bool judge(Time now, const linkstate::VerifyWanted& wanted);
   void changed(Time now, const linkstate::LsdbChanged& change);
   void trust_changed(Time now, NodeId origin);
   void rebuild_prefixes(NodeId origin);
   void run_spf(Time now);
+  void touched_destination(NodeId node);
 
   Shared shared_;
   NodeSpec spec_;
@@ -82,7 +109,10 @@ class SimNode : public routing::RibSink {
   forwarding::Fib fib_;
   routing::Rib rib_;
   std::map<NodeId, std::map<std::uint16_t, wire::PrefixBody>> prefix_lsas_;
-  std::uint64_t epoch_ = 0;
+  std::uint64_t epoch_ = 0, spf_runs_ = 0;
+  Duration clock_;
+  Time now_;  // the world's, of the input being handled
+  Time fib_changed_{}, adjacency_lost_{};
 };
 
 }  // namespace dmsc::sim

@@ -1,14 +1,19 @@
 #include "tests/sim/oracle.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <queue>
 #include <set>
 
 #include "tests/sim/scenario.hpp"
+#include "tests/sim/walks.hpp"
 
 namespace dmsc::sim {
 namespace {
 
-constexpr std::uint64_t kFar = ~0ULL >> 1;
+using linkstate::DrainLevel;
+
+constexpr std::uint64_t kFar = ~0ULL >> 1, kDrainedMetric = (1U << 24) - 1;
 
 std::string node_name(std::size_t i) { return "n" + std::to_string(i + 1); }
 
@@ -21,13 +26,16 @@ struct Arc {
 
 class Truth {
  public:
-  explicit Truth(const World& w) : world_(w), out_(w.specs.size()), in_(w.specs.size()) {
+  explicit Truth(const World& w)
+      : world_(w), out_(w.specs.size()), in_(w.specs.size()), joined_(w.specs.size()) {
     for (const LinkSpec& link : w.links) {
       if (!works(link)) continue;
       for (int end = 0; end < 2; ++end) {
         const LinkEnd &from = link.ends[end], &to = link.ends[1 - end];
-        out_[from.node].push_back({to.node, from.metric, from.id.value});
-        in_[to.node].push_back({from.node, from.metric, from.id.value});
+        joined_[from.node].push_back(to.node);
+        if (std::max(link.drain[0], link.drain[1]) == DrainLevel::hard) continue;
+        out_[from.node].push_back({to.node, metric(link, end), from.id.value});
+        in_[to.node].push_back({from.node, metric(link, end), from.id.value});
       }
     }
     component_.assign(w.specs.size(), w.specs.size());
@@ -38,30 +46,38 @@ class Truth {
            !link.cut[1];
   }
   bool transit(std::size_t node) const {
-    return !world_.specs[node].gateway && !world_.overloaded[node];
+    return !world_.specs[node].gateway && !world_.overloaded[node] &&
+           world_.drained[node] != DrainLevel::hard;
+  }
+  // What is drained has the largest metric: of a link at both ends, of a node on its own side.
+  std::uint64_t metric(const LinkSpec& link, int end) const {
+    bool drained = std::max(link.drain[0], link.drain[1]) != DrainLevel::none ||
+                   world_.drained[link.ends[end].node] != DrainLevel::none;
+    return drained ? kDrainedMetric : link.ends[end].metric;
   }
   std::size_t component(std::size_t node) const { return component_[node]; }
   const std::vector<Arc>& out(std::size_t node) const { return out_[node]; }
 
-  // Distance of every node to `target`: the plain array Dijkstra, on reversed arcs.
-  std::vector<std::uint64_t> distances_to(std::size_t target) const {
-    std::vector<std::uint64_t> distance(out_.size(), kFar);
-    std::vector<bool> done(out_.size());
+  // Distance of every node to `target`: the plain Dijkstra, on reversed arcs. Valid while this is.
+  const std::vector<std::uint64_t>& distances_to(std::size_t target) const {
+    std::vector<std::uint64_t>& distance = distances_[target];
+    if (!distance.empty()) return distance;
+    distance.assign(out_.size(), kFar);
+    using Item = std::pair<std::uint64_t, std::size_t>;
+    std::priority_queue<Item, std::vector<Item>, std::greater<>> queue;
     distance[target] = 0;
-    for (;;) {
-      std::size_t best = out_.size();
-      for (std::size_t i = 0; i < out_.size(); ++i) {
-        if (!done[i] && distance[i] < kFar && (best == out_.size() || distance[i] < distance[best])) {
-          best = i;
-        }
-      }
-      if (best == out_.size()) return distance;
-      done[best] = true;
-      if (best != target && !transit(best)) continue;
-      for (const Arc& arc : in_[best]) {
-        distance[arc.to] = std::min(distance[arc.to], distance[best] + arc.metric);
+    queue.push({0, target});
+    while (!queue.empty()) {
+      auto [so_far, node] = queue.top();
+      queue.pop();
+      if (so_far > distance[node] || (node != target && !transit(node))) continue;
+      for (const Arc& arc : in_[node]) {
+        if (so_far + arc.metric >= distance[arc.to]) continue;
+        distance[arc.to] = so_far + arc.metric;
+        queue.push({distance[arc.to], arc.to});
       }
     }
+    return distance;
   }
 
  private:
@@ -73,12 +89,14 @@ class Truth {
       todo.pop_back();
       if (component_[node] != component_.size()) continue;
       component_[node] = number;
-      for (const Arc& arc : out_[node]) todo.push_back(arc.to);
+      for (std::size_t next : joined_[node]) todo.push_back(next);
     }
   }
   const World& world_;
-  std::vector<std::vector<Arc>> out_, in_;
+  std::vector<std::vector<Arc>> out_, in_;              // usable
+  std::vector<std::vector<std::size_t>> joined_;        // adjacent: they share a database
   std::vector<std::size_t> component_;
+  mutable std::map<std::size_t, std::vector<std::uint64_t>> distances_;
 };
 
 std::string check_adjacencies(const World& w, const Truth& truth) {
@@ -86,7 +104,7 @@ std::string check_adjacencies(const World& w, const Truth& truth) {
     const LinkSpec& link = w.links[number];
     for (const LinkEnd& end : link.ends) {
       if (!w.nodes[end.node]) continue;
-      for (const auto& view : w.nodes[end.node]->engine().neighbours(w.now)) {
+      for (const auto& view : w.nodes[end.node]->neighbours(w.now)) {
         bool up = view.state == linkstate::AdjacencyState::up;
         if (view.link == end.id && up != truth.works(link)) {
           return "link l" + std::to_string(number) + " is " + (up ? "up" : "down") + " at " +
@@ -135,7 +153,7 @@ std::string check_announcements(const World& w, const Truth& truth) {
 
 std::string check_routes(const World& w, const Truth& truth) {
   for (std::size_t target = 0; target < w.specs.size(); ++target) {
-    std::vector<std::uint64_t> distance = truth.distances_to(target);
+    const std::vector<std::uint64_t>& distance = truth.distances_to(target);
     for (std::size_t i = 0; i < w.specs.size(); ++i) {
       if (!w.nodes[i] || i == target) continue;
       if (w.nodes[i]->spf_pending()) return node_name(i) + " has an SPF run pending";
@@ -260,6 +278,10 @@ std::string check_invariants(World& w) {
   Truth truth(w);
   for (auto check : {check_adjacencies, check_databases, check_announcements, check_routes}) {
     if (std::string wrong = check(w, truth); !wrong.empty()) return wrong;
+  }
+  if (w.options.walk) {
+    w.walks().sample();
+    if (std::string loop = w.walks().looping(); !loop.empty()) return loop;
   }
   return check_delivery(w, truth);
 }

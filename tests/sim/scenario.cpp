@@ -37,38 +37,32 @@ Announced random_announcement(World& w, std::size_t node) {
   return out;
 }
 
-void build_topology(World& w) {
-  std::size_t total = w.options.nodes != 0 ? w.options.nodes : 5 + w.rng.below(36);
-  std::size_t gateways = std::max<std::size_t>(2, total * (2 + w.rng.below(4)) / 10);
-  std::size_t routers = total - std::min(gateways, total - 2);
-  bool rogue = w.rng.chance(0.3);
-  for (std::size_t i = 0; i < total; ++i) {
-    w.add_node(i >= routers, rogue && i + 1 == total);
-    if (i == 0) continue;
-    if (i < routers) {
-      w.add_link(w.rng.below(i), i);  // a random tree first, so that all are connected
-    } else {
-      std::size_t homes = 1 + w.rng.below(2);
-      for (std::size_t h = 0; h < homes; ++h) w.add_link(w.rng.below(routers), i);
-    }
-  }
-  for (std::size_t extra = 0; extra < routers * 3 / 4; ++extra) {
-    std::size_t a = w.rng.below(routers), b = w.rng.below(routers);
-    if (a != b) w.add_link(a, b);
-  }
-  for (std::size_t i = routers; i < total; ++i) w.announced[i] = random_announcement(w, i);
-}
-
-void set_weather(World& w) {
+Weather draw_weather(World& w, double worst_loss) {
   auto share = [&](double option, double most) {
-    double drawn = w.rng.chance(0.4) ? 0 : most * static_cast<double>(w.rng.below(1000)) / 1000;
+    double drawn = w.rng.chance(0.4) ? 0 : most * static_cast<double>(w.rng.below(1001)) / 1000;
     return option >= 0 ? option : drawn;
   };
-  w.loss = share(w.options.loss, 0.05);
-  w.duplicate = share(w.options.duplicate, 0.05);
-  w.reorder = share(w.options.reorder, 0.1);
-  w.corrupt = share(w.options.corrupt, 0.01);
-  w.liveness = milliseconds(w.specs.size() <= 10 ? 50 : w.specs.size() <= 30 ? 100 : 250);
+  Weather weather;
+  weather.loss = share(w.options.loss, worst_loss);
+  weather.duplicate = share(w.options.duplicate, 0.1);
+  weather.reorder = share(w.options.reorder, 0.1);
+  weather.corrupt = share(w.options.corrupt, 0.02);
+  return weather;
+}
+
+// Fair weather with up to 5 % loss, and in half of the seeds storms of up to 20 %. The last spell is
+// fair and does not end: what is lost after the last fault must be repaired as well.
+void schedule_weather(World& w, Time begin, Time stop) {
+  Weather fair = draw_weather(w, 0.05);
+  w.set_weather(fair);
+  if (w.rng.chance(0.5)) return;
+  for (Time t = begin; t < stop;) {
+    Time end = std::min(stop, t + w.rng.between(seconds(1), seconds(10)));
+    Weather storm = draw_weather(w, 0.2);
+    w.at(t, [&w, storm] { w.set_weather(storm); });
+    w.at(end, [&w, fair] { w.set_weather(fair); });
+    t = end + w.rng.between(seconds(1), seconds(20));
+  }
 }
 
 void flap(World& w, std::size_t link, Time from, int times) {
@@ -119,7 +113,9 @@ std::vector<bool> random_side(World& w) {
 void one_fault(World& w, Time when, Time stop) {
   Time back = std::min(when + w.rng.between(milliseconds(100), seconds(6)), stop);
   std::size_t node = w.rng.below(w.specs.size()), link = w.rng.below(w.links.size());
-  switch (w.rng.below(9)) {
+  int end = static_cast<int>(w.rng.below(2));
+  auto level = w.rng.chance(0.5) ? linkstate::DrainLevel::soft : linkstate::DrainLevel::hard;
+  switch (w.rng.below(11)) {
     case 0:
     case 1: {
       bool both = w.rng.chance(0.7), announced = w.rng.chance(0.5);
@@ -138,8 +134,17 @@ void one_fault(World& w, Time when, Time stop) {
     }
     case 6: {
       auto metric = static_cast<std::uint32_t>(1 + w.rng.below(40));
-      int end = static_cast<int>(w.rng.below(2));
       return w.at(when, [&w, link, end, metric] { w.set_metric(link, end, metric); });
+    }
+    case 7: {
+      w.at(when, [&w, node, level] { w.set_drain(node, level); });
+      if (w.rng.chance(0.2)) return;  // some stay drained
+      return w.at(back, [&w, node] { w.set_drain(node, linkstate::DrainLevel::none); });
+    }
+    case 8: {
+      w.at(when, [&w, link, end, level] { w.set_link_drain(link, end, level); });
+      if (w.rng.chance(0.2)) return;
+      return w.at(back, [&w, link, end] { w.set_link_drain(link, end, linkstate::DrainLevel::none); });
     }
     default: {
       if (!w.specs[node].gateway) return;
@@ -151,6 +156,28 @@ void one_fault(World& w, Time when, Time stop) {
 
 }  // namespace
 
+void build_topology(World& w) {
+  std::size_t total = w.options.nodes != 0 ? w.options.nodes : 5 + w.rng.below(36);
+  std::size_t gateways = std::max<std::size_t>(2, total * (2 + w.rng.below(4)) / 10);
+  std::size_t routers = total - std::min(gateways, total - 2);
+  bool rogue = w.rng.chance(0.3);
+  for (std::size_t i = 0; i < total; ++i) {
+    w.add_node(i >= routers, rogue && i + 1 == total);
+    if (i == 0) continue;
+    if (i < routers) {
+      w.add_link(w.rng.below(i), i);  // a random tree first, so that all are connected
+    } else {
+      std::size_t homes = 1 + w.rng.below(2);
+      for (std::size_t h = 0; h < homes; ++h) w.add_link(w.rng.below(routers), i);
+    }
+  }
+  for (std::size_t extra = 0; extra < routers * 3 / 4; ++extra) {
+    std::size_t a = w.rng.below(routers), b = w.rng.below(routers);
+    if (a != b) w.add_link(a, b);
+  }
+  for (std::size_t i = routers; i < total; ++i) w.announced[i] = random_announcement(w, i);
+}
+
 bool granted(const World& world, std::size_t node, const std::string& name) {
   if (!world.specs[node].gateway || world.revoked.count(serial_of(node)) != 0) return false;
   if (name == "pool") return may_pool(node);
@@ -159,13 +186,15 @@ bool granted(const World& world, std::size_t node, const std::string& name) {
 
 Time build_scenario(World& w) {
   build_topology(w);
-  set_weather(w);
+  w.liveness = milliseconds(w.specs.size() <= 10 ? 50 : w.specs.size() <= 30 ? 100 : 250);
+  if (w.options.liveness > Duration::zero()) w.liveness = w.options.liveness;
   w.start_all();
   auto length = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double, std::ratio<60>>(w.options.minutes));
   Time begin = w.now + std::min<Duration>(seconds(3), length / 8);
   Time stop = w.now + std::max<Duration>(length - seconds(15), length / 2);
-  double gap_ms = w.specs.size() > 100 ? 1000 : 250;
+  schedule_weather(w, begin, stop);
+  double gap_ms = w.options.fault_gap > 0 ? w.options.fault_gap * 333 : w.specs.size() > 100 ? 1000 : 250;
   for (Time t = begin; t < stop - seconds(3);) {
     one_fault(w, t, stop);
     t += w.rng.between(Duration(0), milliseconds(static_cast<int>(gap_ms * 6)));

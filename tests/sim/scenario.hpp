@@ -4,6 +4,9 @@
 
 namespace dmsc::sim {
 
+// Nodes, links and announcements alone, from the world's seed; nothing is started.
+void build_topology(World& world);
+
 // Creates nodes, links, announcements and schedules every fault. Returns the instant after which
 // nothing bad happens any more (loss, duplication, reordering and corruption go on to the end).
 Time build_scenario(World& world);

@@ -1,16 +1,38 @@
 #include "tests/sim/world.hpp"
 
-#include <cstdio>
+#include <cstring>
+
+#include "tests/sim/walks.hpp"
 
 namespace dmsc::sim {
+namespace {
+
+constexpr Time kBegin = Time{} + seconds(1000);
+constexpr Duration kReorderMost = milliseconds(200), kSkewMost = seconds(3600);
+
+std::uint64_t blend(std::uint64_t sum, std::uint64_t value) {
+  sum = (sum ^ value) * 0x9e3779b97f4a7c15ULL;
+  return sum ^ sum >> 32;
+}
+
+}  // namespace
 
 World::World(Pki& p, JudgeMemo& memo, std::uint64_t seed, const Options& o)
-    : now(Time{} + seconds(1000)), rng(seed), options(o), pki(p), memo_(memo) {}
+    : now(kBegin),
+      rng(seed),
+      options(o),
+      pki(p),
+      memo_(memo),
+      work_(std::make_shared<SharedWork>(o.tags)),
+      walks_(std::make_unique<Walks>(*this, seed)) {}
+
+World::~World() = default;
 
 void World::log(const std::string& line) {
-  if (!options.verbose) return;
-  double t = std::chrono::duration<double>(now - Time{} - seconds(1000)).count();
-  std::printf("  %9.3f %s\n", t, line.c_str());
+  for (char c : line) fingerprint_ = blend(fingerprint_, static_cast<unsigned char>(c));
+  double t = std::chrono::duration<double>(now - kBegin).count();
+  if (options.verbose) std::printf("  %9.3f %s\n", t, line.c_str());
+  if (options.log != nullptr) std::fprintf(options.log, "%.9f %s\n", t, line.c_str());
 }
 
 std::size_t World::add_node(bool gateway, bool rogue) {
@@ -19,25 +41,39 @@ std::size_t World::add_node(bool gateway, bool rogue) {
   links_of.emplace_back();
   announced.emplace_back();
   overloaded.push_back(false);
+  drained.push_back(linkstate::DrainLevel::none);
   wake_at_.emplace_back();
   life_.push_back(0);
   wires_.emplace_back();
+  wall_.push_back(rng.between(-kSkewMost, kSkewMost));
+  calendar_.push_back(rng.chance(0.7));
   return specs.size() - 1;
 }
 
-std::size_t World::add_link(std::size_t a, std::size_t b) {
+std::size_t World::add_link(std::size_t a, std::size_t b, Duration delay, std::uint32_t metric) {
   LinkSpec link;
   std::size_t number = links.size(), end = 0;
   for (std::size_t node : {a, b}) {
-    LinkId id{static_cast<std::uint32_t>(wires_[node].size() + 1)};
-    link.ends[end] = {node, id, static_cast<std::uint32_t>(1 + rng.below(20))};
-    wires_[node][id] = {number, static_cast<int>(end)};
+    wires_[node].push_back({number, static_cast<int>(end)});
+    link.ends[end] = {node, LinkId{static_cast<std::uint32_t>(wires_[node].size())}, metric};
     links_of[node].push_back(number);
     ++end;
   }
-  link.delay = rng.between(microseconds(100), milliseconds(4));
+  link.delay = delay;
   links.push_back(link);
   return number;
+}
+
+std::size_t World::add_link(std::size_t a, std::size_t b) {
+  std::size_t number = add_link(a, b, rng.between(microseconds(100), milliseconds(4)), 10);
+  LinkSpec& link = links[number];
+  link.jitter = link.delay / 10;
+  for (LinkEnd& end : link.ends) end.metric = static_cast<std::uint32_t>(1 + rng.below(20));
+  return number;
+}
+
+std::pair<std::size_t, int> World::wire_at(std::size_t node, LinkId id) const {
+  return wires_[node].at(id.value - 1);
 }
 
 linkstate::LinkConfig World::link_config(std::size_t number, int end) const {
@@ -52,34 +88,53 @@ linkstate::LinkConfig World::link_config(std::size_t number, int end) const {
   return config;
 }
 
-void World::boot(std::size_t node, std::uint64_t stored_epoch) {
+linkstate::EngineConfig World::engine_config(std::size_t node, std::uint64_t stored_epoch) {
   const NodeSpec& spec = specs[node];
   const Identity& identity = pki.identity(spec.id, spec.gateway);
-  crypto::KeyChain keys;
-  keys.add(1, crypto::Key32{1, 2, 3});
-  keys.set_active(1);
-  linkstate::EngineConfig config{spec.id,
-                                 "n" + std::to_string(spec.id.value),
-                                 spec.gateway ? wire::NodeRole::gateway : wire::NodeRole::router,
-                                 spec.gateway,
-                                 kDomain,
-                                 SessionId{rng.next() | 1},
-                                 stored_epoch,
-                                 0,
-                                 rng.next(),
-                                 identity.key,
-                                 identity.certificate,
-                                 keys,
-                                 3600};
-  std::uint64_t life = ++life_[node];
-  SimNode::Shared shared{pki, memo_, violations};
+  linkstate::EngineConfig config{.signer = identity.key};
+  config.self = spec.id;
+  config.name = "n" + std::to_string(spec.id.value);
+  config.role = spec.gateway ? wire::NodeRole::gateway : wire::NodeRole::router;
+  config.no_transit = spec.gateway;
+  config.domain = kDomain;
+  config.session = SessionId{rng.next() | 1};
+  config.stored_epoch = stored_epoch;
+  config.random_seed = rng.next();
+  config.certificate = identity.certificate;
+  config.keys.add(1, crypto::Key32{1, 2, 3});
+  config.keys.set_active(1);
+  config.primitives = work_;
+  if (node == recorded_) {
+    tape_.bytes.clear();
+    config.record_to = &tape_;
+  }
+  // A calendar clock is off by up to an hour, and may be set while the node is down.
+  if (rng.chance(0.2)) wall_[node] = rng.between(-kSkewMost, kSkewMost);
+  if (calendar_[node]) {
+    auto wall = std::chrono::duration_cast<seconds>(now - kBegin + wall_[node]).count();
+    config.clock_seconds = static_cast<std::uint64_t>(static_cast<std::int64_t>(kDomainTime) + wall);
+  }
+  return config;
+}
+
+void World::boot(std::size_t node, std::uint64_t stored_epoch) {
+  const NodeSpec& spec = specs[node];
+  linkstate::EngineConfig config = engine_config(node, stored_epoch);
+  Duration clock = rng.between(Duration(0), 2 * kSkewMost);  // monotonic clocks begin anywhere
+  std::uint32_t life = ++life_[node];
+  FibWatch* watch = options.walk ? walks_.get() : nullptr;
+  SimNode::Shared shared{pki, memo_, certificates_, watch, options.mutation};
   nodes[node] = std::make_unique<SimNode>(
-      shared, spec, std::move(config), now, [this, node, life](LinkId link, Bytes datagram) {
+      shared, spec, std::move(config), now, clock, [this, node, life](LinkId link, Bytes datagram) {
         if (life_[node] == life) send(node, link, std::move(datagram));
       });
   SimNode& n = *nodes[node];
-  for (const auto& [id, where] : wires_[node]) {
-    n.engine().add_link(now, link_config(where.first, where.second));
+  n.set_drain(now, drained[node]);
+  for (const auto& [number, end] : wires_[node]) {
+    n.add_link(now, link_config(number, end));
+    if (links[number].drain[end] != linkstate::DrainLevel::none) {
+      n.set_link_drain(now, links[number].ends[end].id, links[number].drain[end]);
+    }
   }
   if (spec.gateway) {
     n.inject(now, pki.authority());
@@ -87,15 +142,17 @@ void World::boot(std::size_t node, std::uint64_t stored_epoch) {
     if (!revocations_.empty()) n.inject(now, pki.revocation(revocations_, revocations_.size()));
     n.announce(now, announced[node]);
   }
-  n.engine().set_overload(now, overloaded[node]);
+  n.set_overload(now, overloaded[node]);
   wake_at_[node].reset();
   n.settle(now);
+  if (options.walk) walks_->physical();
+  if (watch != nullptr) watch->links(spec.id);
   wake(node);
 }
 
-void World::start_all() {
+void World::start_all(Duration within) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    at(now + rng.between(Duration(0), milliseconds(500)), [this, i] { boot(i, 0); });
+    at(now + rng.between(Duration(0), within), [this, i] { boot(i, 0); });
   }
 }
 
@@ -105,6 +162,7 @@ void World::crash(std::size_t node) {
   nodes[node].reset();
   ++life_[node];
   wake_at_[node].reset();
+  walks_->physical();
 }
 
 void World::restart(std::size_t node, std::uint64_t stored_epoch) {
@@ -118,11 +176,11 @@ void World::cut(std::size_t number, bool both_ways, bool is_announced) {
       (is_announced ? " with carrier loss" : ""));
   link.cut[0] = true;
   link.cut[1] = both_ways;
+  walks_->physical();
   for (int end = 0; is_announced && end < 2; ++end) {
     std::size_t node = link.ends[end].node;
     if (!nodes[node]) continue;
-    nodes[node]->engine().interface_state(now, link.ends[end].id, false);
-    nodes[node]->settle(now);
+    nodes[node]->interface_state(now, link.ends[end].id, false);
     wake(node);
   }
 }
@@ -131,10 +189,10 @@ void World::restore(std::size_t number) {
   LinkSpec& link = links[number];
   log("restore l" + std::to_string(number));
   link.cut[0] = link.cut[1] = false;
+  walks_->physical();
   for (const LinkEnd& end : link.ends) {
     if (!nodes[end.node]) continue;
-    nodes[end.node]->engine().interface_state(now, end.id, true);
-    nodes[end.node]->settle(now);
+    nodes[end.node]->interface_state(now, end.id, true);
     wake(end.node);
   }
 }
@@ -142,12 +200,20 @@ void World::restore(std::size_t number) {
 void World::set_partition(std::vector<bool> side) {
   log(side.empty() ? "partition heals" : "partition");
   side_ = std::move(side);
+  walks_->physical();
+}
+
+bool World::carries(std::size_t number, int end) const {
+  const LinkSpec& link = links[number];
+  std::size_t from = link.ends[end].node, to = link.ends[1 - end].node;
+  return !link.cut[end] && (side_.empty() || side_[from] == side_[to]);
 }
 
 void World::announce(std::size_t node, Announced what) {
   announced[node] = std::move(what);
   log("n" + std::to_string(node + 1) + " announces " +
       std::to_string(announced[node].entries.size()) + " prefixes");
+  walks_->names_changed();
   if (!nodes[node]) return;
   nodes[node]->announce(now, announced[node]);
   nodes[node]->settle(now);
@@ -169,10 +235,28 @@ void World::revoke(wire::Revocation::GrantRef grant) {
 
 void World::set_overload(std::size_t node, bool overload) {
   overloaded[node] = overload;
-  log("n" + std::to_string(node + 1) + (overload ? " drains" : " undrains"));
+  log("n" + std::to_string(node + 1) + (overload ? " overloaded" : " no longer overloaded"));
   if (!nodes[node]) return;
-  nodes[node]->engine().set_overload(now, overload);
-  nodes[node]->settle(now);
+  nodes[node]->set_overload(now, overload);
+  wake(node);
+}
+
+void World::set_drain(std::size_t node, linkstate::DrainLevel level) {
+  drained[node] = level;
+  log("drain of n" + std::to_string(node + 1) + ": " + linkstate::to_string(level));
+  if (!nodes[node]) return;
+  nodes[node]->set_drain(now, level);
+  wake(node);
+}
+
+void World::set_link_drain(std::size_t number, int end, linkstate::DrainLevel level) {
+  LinkSpec& link = links[number];
+  link.drain[end] = level;
+  std::size_t node = link.ends[end].node;
+  log("drain of l" + std::to_string(number) + " at n" + std::to_string(node + 1) + ": " +
+      linkstate::to_string(level));
+  if (!nodes[node]) return;
+  nodes[node]->set_link_drain(now, link.ends[end].id, level);
   wake(node);
 }
 
@@ -182,49 +266,43 @@ void World::set_metric(std::size_t number, int end, std::uint32_t metric) {
   log("metric of l" + std::to_string(number) + " at n" + std::to_string(e.node + 1) + " is " +
       std::to_string(metric));
   if (!nodes[e.node]) return;
-  nodes[e.node]->engine().change_link(now, link_config(number, end));
-  nodes[e.node]->settle(now);
+  nodes[e.node]->change_link(now, link_config(number, end));
   wake(e.node);
 }
 
-void World::at(Time when, std::function<void()> action) {
-  Event event;
-  event.at = when;
-  event.action = std::move(action);
-  push(std::move(event));
+void World::set_weather(const Weather& next) {
+  weather = next;
+  char text[96];
+  std::snprintf(text, sizeof text, "weather: loss %.3f duplicate %.3f reorder %.3f corrupt %.3f", weather.loss,
+                weather.duplicate, weather.reorder, weather.corrupt);
+  log(text);
 }
 
-void World::push(Event event) {
-  event.order = ++order_;
-  queue_.push(std::move(event));
-}
+void World::at(Time when, std::function<void()> action) { queue_.push_action(when, std::move(action)); }
 
 void World::send(std::size_t node, LinkId id, Bytes datagram) {
   ++packets;
-  auto [number, end] = wires_[node].at(id);
+  auto [number, end] = wires_[node][id.value - 1];
   const LinkSpec& link = links[number];
   const LinkEnd& to = link.ends[1 - end];
-  bool apart = !side_.empty() && side_[node] != side_[to.node];
-  if (link.cut[end] || apart || rng.chance(loss)) return;
-  if (rng.chance(corrupt)) {
+  if (options.mutation == Mutation::no_digest && datagram[1] == 5) return;
+  if (!carries(number, end) || (weather.loss > 0 && rng.chance(weather.loss))) return;
+  if (weather.corrupt > 0 && rng.chance(weather.corrupt)) {
     std::size_t bit = rng.below(datagram.size() * 8);
     datagram[bit / 8] ^= static_cast<std::uint8_t>(1U << bit % 8);
   }
   auto delay = [&] {
-    Duration d = link.delay + rng.between(Duration(0), link.delay / 10);
-    return rng.chance(reorder) ? d + rng.between(Duration(0), milliseconds(20)) : d;
+    Duration d = link.delay;
+    if (link.jitter.count() > 0) d += rng.between(Duration(0), link.jitter);
+    bool late = weather.reorder > 0 && rng.chance(weather.reorder);
+    return late ? d + rng.between(Duration(0), kReorderMost) : d;
   };
-  if (rng.chance(duplicate)) deliver(to.node, to.id, datagram, delay());
+  if (weather.duplicate > 0 && rng.chance(weather.duplicate)) deliver(to.node, to.id, datagram, delay());
   deliver(to.node, to.id, std::move(datagram), delay());
 }
 
 void World::deliver(std::size_t node, LinkId link, Bytes datagram, Duration delay) {
-  Event event;
-  event.at = now + delay;
-  event.node = node;
-  event.link = link;
-  event.datagram = std::move(datagram);
-  push(std::move(event));
+  queue_.push_packet(now + delay, static_cast<std::uint32_t>(node), link, std::move(datagram));
 }
 
 void World::wake(std::size_t node) {
@@ -232,34 +310,56 @@ void World::wake(std::size_t node) {
   auto due = nodes[node]->deadline();
   if (!due || (wake_at_[node] && *wake_at_[node] <= *due)) return;
   wake_at_[node] = due;
-  Event event;
-  event.at = std::max(*due, now);
-  event.node = node;
-  event.life = life_[node];
-  push(std::move(event));
+  queue_.push_wake(std::max(*due, now), static_cast<std::uint32_t>(node), life_[node]);
+}
+
+// What two runs of one seed must have in common: every event, with the bytes it carried.
+void World::note(const Due& due, ByteView datagram) {
+  std::uint64_t end = 0, part = 0;  // of the tag, which covers all of it
+  for (ByteView rest = datagram.last(std::min<std::size_t>(datagram.size(), 32)); rest.size() >= 8;
+       rest = rest.subspan(8)) {
+    std::memcpy(&part, rest.data(), sizeof part);
+    end = blend(end, part);
+  }
+  fingerprint_ = blend(fingerprint_, static_cast<std::uint64_t>(due.at.time_since_epoch().count()));
+  fingerprint_ = blend(fingerprint_, end ^ std::uint64_t{due.node} << 40 ^ datagram.size());
+  if (options.log == nullptr) return;
+  double t = std::chrono::duration<double>(due.at - kBegin).count();
+  if (datagram.empty()) {
+    std::fprintf(options.log, "%.9f n%u wakes\n", t, due.node + 1);
+  } else {
+    std::fprintf(options.log, "%.9f n%u receives %zu bytes %016llx\n", t, due.node + 1, datagram.size(),
+                 static_cast<unsigned long long>(end));
+  }
+}
+
+void World::step(const Due& due) {
+  if (due.kind == Due::Kind::action) return queue_.take_action(due.what)();
+  std::size_t i = due.node;
+  if (due.kind == Due::Kind::packet) {
+    Queue::Packet packet = queue_.take_packet(due.what);
+    if (!nodes[i]) return;
+    note(due, packet.datagram);
+    nodes[i]->receive(now, packet.link, packet.datagram);
+  } else {
+    // A wake-up that an earlier one has replaced, or of a process that is gone, is void.
+    if (!nodes[i] || due.what != life_[i] || wake_at_[i] > now) return;
+    note(due, {});
+    wake_at_[i].reset();
+    nodes[i]->tick(now);
+  }
+  wake(i);
 }
 
 void World::run_until(Time end) {
-  while (!queue_.empty() && queue_.top().at <= end) {
-    Event event = std::move(const_cast<Event&>(queue_.top()));
-    queue_.pop();
-    now = event.at;
+  while (queue_.due(end)) {
+    if (options.walk) walks_->sample_before(queue_.front().at);
+    Due due = queue_.pop();
+    now = due.at;
     ++events;
-    if (event.action) {
-      event.action();
-      continue;
-    }
-    if (!nodes[event.node]) continue;
-    if (event.link) {
-      nodes[event.node]->receive(now, event.link, event.datagram);
-    } else {
-      // A wake-up that an earlier one has replaced, or of a process that is gone, is void.
-      if (event.life != life_[event.node] || wake_at_[event.node] > now) continue;
-      wake_at_[event.node].reset();
-      nodes[event.node]->tick(now);
-    }
-    wake(event.node);
+    step(due);
   }
+  if (options.walk) walks_->sample_before(end);
   now = end;
 }
 

@@ -20,6 +20,7 @@ BASELINES = {
     "fib_lookup": {"fib_match": "unordered_map_match", "fib_match_batch32": "unordered_map_match"},
     "database": {"lsdb_range_digest": "walked_range_digest"},
     "flooding": {"flood": "bare_relay", "flood_verified": "ed25519_verify", "verifier": "ed25519_verify"},
+    "record": {"recorded": "unrecorded"},
     "spf": {"spf": "textbook_dijkstra", "spf_unit": "textbook_dijkstra_unit", "repair_median": "full_median",
             "repair_p99": "full_p99", "alternates_repaired": "alternates_anew"},
 }

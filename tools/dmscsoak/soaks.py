@@ -49,7 +49,13 @@ def seeds(*argv: str) -> Commands:
 SIM = "tests/sim"
 SOAKS = [
     Soak("sim-seeds", "the oracle over random networks and faults, one virtual minute each",
-         "sim", seeds(SIM), 10_000),
+         "sim", seeds(SIM, "--json"), 10_000),
+    Soak("sim-1200", "1,200 nodes started within 1 s all converge",
+         "sim", seeds(SIM, "case", "start-1200", "--json"), 100),
+    Soak("sim-hour", "one virtual hour of 100 nodes, and what it costs",
+         "sim", seeds(SIM, "case", "hour", "--json"), 2),
+    Soak("sim-day", "one virtual day of 100 nodes",
+         "sim", one(SIM, "case", "day", "--json"), 1),
     Soak("spf-edits", "repaired shortest paths and alternates beside full runs, over random edits of topologies",
          "unit_routing", one("tests/unit_routing", "[soak-spf-edits]"), 1_000_000, (("DMSC_SPF_EDITS", "{n}"),)),
     Soak("liveness", "links of real engines under random loss for a virtual day: none may go down falsely",

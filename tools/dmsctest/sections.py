@@ -97,7 +97,8 @@ def section_sim(options: Options) -> Outcome:
         return Outcome(skipped=1)
     path = RESULTS / "sim.xml"
     path.unlink(missing_ok=True)
-    return simulator.run(RELEASE / "tests" / "sim", options.pick(20, 200, 2000), path)
+    return simulator.run(RELEASE / "tests" / "sim", options.pick(20, 200, 2000), path,
+                         simulator.FAST_CASES if options.fast else simulator.CASES)
 
 
 def section_fuzz(options: Options) -> Outcome:

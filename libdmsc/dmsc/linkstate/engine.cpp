@@ -256,7 +256,7 @@ void Engine::tick(Time now) {
   if (!impl_->stopped) impl_->tick(now);
 }
 
-std::deque<Output> Engine::poll() {
+Outputs Engine::poll() {
   impl_->recorder.poll();
   impl_->flush();
   return std::exchange(impl_->outputs, {});

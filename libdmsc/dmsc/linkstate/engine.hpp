@@ -20,11 +20,11 @@
 //   input_log    the record of all inputs               replay       runs a record again
 //   views, fingerprint    what can be seen from outside
 #pragma once
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "dmsc/core/time.hpp"
 #include "dmsc/crypto/key_chain.hpp"
@@ -131,6 +131,7 @@ struct LimitExceeded {
 };
 using Output = std::variant<Transmit, VerifyWanted, AdjacencyUp, AdjacencyDown, LsdbChanged,
                             Synchronised, Epoch, Misbehaviour, LimitExceeded>;
+using Outputs = std::vector<Output>;  // in the order in which they were made
 
 // ---- read-only views for show commands and the simulator ----------------------------------------
 
@@ -253,7 +254,7 @@ class Engine {
   // Writes the digest into the record, if there is one: what a replay must have reached here.
   void mark_record(Time now);
 
-  std::deque<Output> poll();                              // everything produced since the last call
+  Outputs poll();                                         // everything produced since the last call
   std::optional<Time> next_deadline() const;
 
   std::vector<NeighbourView> neighbours(Time now) const;

@@ -268,7 +268,7 @@ struct Engine::Impl {
   // So that an input or a timer of one link costs nothing for the others.
   std::set<std::pair<Time, LinkId>> link_due;
   std::vector<LinkId> touched_links, links_to_pump;
-  std::deque<Output> outputs;
+  Outputs outputs;
   EngineCounters counters;
   Time last_now;                     // of the newest input: flush() runs in poll(), which has no time
   bool stopped = false;

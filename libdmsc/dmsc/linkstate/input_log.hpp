@@ -144,7 +144,7 @@ class Replay {
   // What came of one input.
   struct Step {
     Input input;
-    std::deque<Output> outputs;  // of a poll
+    Outputs outputs;             // of a poll
     std::string diverged;        // empty = as recorded; else what differs
   };
   // The next input; nullopt at the end.

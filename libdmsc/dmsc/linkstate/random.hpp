@@ -15,9 +15,10 @@ class Random {
   }
   // Unpredictable without the seed; never zero.
   std::uint64_t next() {
-    ByteWriter w;
-    w.u64(++drawn_);
-    std::uint64_t v = crypto::siphash24(key_, w.view());
+    std::array<std::uint8_t, 8> input;
+    ++drawn_;
+    for (int i = 0; i < 8; ++i) input[i] = static_cast<std::uint8_t>(drawn_ >> (56 - 8 * i));
+    std::uint64_t v = crypto::siphash24(key_, input);
     return v == 0 ? 1 : v;
   }
   // Uniform in [low, high].

@@ -57,7 +57,7 @@ struct Replay::Impl {
     out.primitives = primitives;
     return out;
   }
-  std::deque<Output> apply(Input& in);
+  Outputs apply(Input& in);
 
   InputReader reader;
   std::shared_ptr<Recorded> primitives;
@@ -81,7 +81,7 @@ Result<Replay> Replay::open(ByteView record) {
                                        std::move(primitives)));
 }
 
-std::deque<Output> Replay::Impl::apply(Input& in) {
+Outputs Replay::Impl::apply(Input& in) {
   switch (in.type) {
     case InputType::add_link: engine.add_link(in.now, std::move(in.config)); break;
     case InputType::remove_link: engine.remove_link(in.now, in.link); break;

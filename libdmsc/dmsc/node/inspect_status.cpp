@@ -3,6 +3,24 @@
 
 namespace dmsc::node {
 
+namespace {
+
+std::string hex(U128 v) {
+  ByteWriter w;
+  w.u128(v);
+  return to_hex(w.view());
+}
+
+Json record_json(const RecordFile* record) {
+  if (record == nullptr) return Json();
+  return Json{{"file", record->path()},
+              {"written_bytes", record->bytes()},
+              {"limit_bytes", record->limit()},
+              {"stopped", record->stopped()}};
+}
+
+}  // namespace
+
 Json NodeImpl::links_drained() const {
   Json out = Json::array();
   for (const auto& [name, drain] : drains_.links) out.push_back(name);
@@ -24,6 +42,7 @@ Json NodeImpl::status() const {
               {"neighbors_up", up},
               {"neighbors_configured", links_.size()},
               {"lsas", engine_.lsa_count()},
+              {"digest", hex(engine_.digest())},
               {"lsdb_bytes", engine_.lsdb_memory().held_bytes},
               {"lsas_waiting_for_trust", verifier_.pending()},
               {"prefixes", plane_->fib().prefix_count()},
@@ -32,6 +51,7 @@ Json NodeImpl::status() const {
               {"spa", connected_spa()},
               {"domain_time", trust_.domain_time(now()).seconds},
               {"workers", plane_->workers().size()},
+              {"record", record_json(record_.get())},
               {"payload_security", "none: payload travels in clear"}};
 }
 

@@ -19,6 +19,7 @@
 #include "dmsc/node/link_finder.hpp"
 #include "dmsc/node/node.hpp"
 #include "dmsc/node/node_store.hpp"
+#include "dmsc/node/record_file.hpp"
 #include "dmsc/node/route_keeper.hpp"
 #include "dmsc/node/spa_agent.hpp"
 #include "dmsc/node/verifier.hpp"
@@ -53,7 +54,7 @@ class NodeImpl final : public Node {
  public:
   NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdentity identity,
            trust::TrustStore trust, NodeStore store, std::unique_ptr<dataplane::DataPlane> plane,
-           SessionId session, SpaChannelFactory channels);
+           SessionId session, std::unique_ptr<RecordFile> record, SpaChannelFactory channels);
   ~NodeImpl() override;
 
   Status start() override;
@@ -124,6 +125,7 @@ class NodeImpl final : public Node {
   Json links_drained() const;
   std::size_t unjudged() const { return verifier_.pending(); }
   const Verifier& verifier() const { return verifier_; }
+  const RecordFile* record() const { return record_.get(); }
 
  private:
   // node_life.cpp
@@ -214,6 +216,7 @@ class NodeImpl final : public Node {
   Verifier verifier_;
   NodeStore store_;
   std::unique_ptr<dataplane::DataPlane> plane_;
+  std::unique_ptr<RecordFile> record_;  // before the engine, which writes into it to its end
   linkstate::Engine engine_;
   RouteKeeper routes_;
   ControlSockets control_;

@@ -18,7 +18,7 @@ constexpr Duration kFarewell = milliseconds(50);
 
 linkstate::EngineConfig engine_config(const NodeSettings& settings, const NodeIdentity& identity,
                                       SessionId session, std::uint64_t stored_epoch,
-                                      const crypto::KeyChain& keys) {
+                                      const crypto::KeyChain& keys, RecordFile* record) {
   linkstate::EngineConfig config{.signer = crypto::SigningKey(identity.key_seed)};
   config.self = identity.id;
   config.name = identity.name;
@@ -32,6 +32,7 @@ linkstate::EngineConfig engine_config(const NodeSettings& settings, const NodeId
   config.certificate = identity.certificate;
   config.keys = keys;
   config.discovers = !settings.finders.empty();
+  config.record_to = record;
   return config;
 }
 
@@ -87,6 +88,12 @@ Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeSett
   if (!good) return good.error();
   auto store = NodeStore::open(settings.state_dir, identity.domain_id);
   if (!store) return store.error();
+  std::unique_ptr<RecordFile> record;
+  if (!settings.record.file.empty()) {
+    auto opened = RecordFile::open(settings.record.file, settings.record.limit);
+    if (!opened) return opened.error();
+    record = std::move(opened).value();
+  }
   dataplane::DataPlaneConfig data;
   data.self = identity.id;
   data.domain = identity.domain_id;
@@ -98,13 +105,13 @@ Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeSett
   if (!plane) return plane.error();
   return std::unique_ptr<Node>(std::make_unique<NodeImpl>(
       io, std::move(settings), std::move(identity), std::move(*trust), std::move(*store),
-      std::move(*plane), data.session, std::move(spa_channels)));
+      std::move(*plane), data.session, std::move(record), std::move(spa_channels)));
 }
 
 NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdentity identity,
                    trust::TrustStore trust, NodeStore store,
                    std::unique_ptr<dataplane::DataPlane> plane, SessionId session,
-                   SpaChannelFactory channels)
+                   std::unique_ptr<RecordFile> record, SpaChannelFactory channels)
     : io_(io),
       settings_(std::move(settings)),
       identity_(std::move(identity)),
@@ -116,8 +123,9 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                 }),
       store_(std::move(store)),
       plane_(std::move(plane)),
+      record_(std::move(record)),
       engine_(engine_config(settings_, identity_, session, store_.epoch(),
-                            store_.link_keys().value_or(identity_.link_keys)),
+                            store_.link_keys().value_or(identity_.link_keys), record_.get()),
               runtime::now()),
       routes_(identity_.id, trust_, plane_->fib(),
               {[this](const Name& prefix) { route_changed(prefix); },
@@ -217,6 +225,16 @@ Status NodeImpl::reload(NodeSettings next) {
   if (next.workers != settings_.workers) {
     return make_error(Errc::unsupported, "dataplane.workers cannot change without a restart");
   }
+  if (!(next.record == settings_.record)) {
+    // A record begins with the process: what happened before could not be replayed.
+    if (!next.record.file.empty()) {
+      return make_error(Errc::unsupported, "record: begins only with a restart; it may be removed any time");
+    }
+    if (record_) {
+      engine_.mark_record(now());
+      record_->stop();
+    }
+  }
   std::map<std::string, LinkSettings> wanted;
   for (const LinkSettings& link : next.links) wanted[link.name] = link;
   for (auto it = links_.begin(); it != links_.end();) {
@@ -298,6 +316,8 @@ void NodeImpl::stop(bool drain_first, std::function<void()> done) {
 }
 
 void NodeImpl::finish_stop(std::function<void()> done) {
+  engine_.mark_record(now());
+  if (record_) record_->flush();
   stopped_ = true;
   timer_.cancel();
   second_timer_.cancel();

@@ -38,6 +38,10 @@ void NodeImpl::every_second() {
   }
   tell_neighbors();
   look_at_expiry();
+  if (record_) {
+    engine_.mark_record(now());
+    record_->flush();
+  }
   if (trust_dirty_) reconsider();
   pump();
   second_timer_.expires_after(seconds(1));

@@ -41,6 +41,7 @@ NodeSettings node_settings(const runtime::RouterConfig& config, const runtime::I
     }
   }
   out.spas = targets(config.spa, identity.spas);
+  out.record = {config.record.file, config.record.limit};
   return out;
 }
 

@@ -58,6 +58,13 @@ struct NodeIdentity {
   DomainTime domain_time;           // as of enrolment
 };
 
+// A record of the engine's inputs, from the start of the process on.
+struct RecordSettings {
+  std::string file;                 // empty = none
+  std::uint64_t limit = 1ULL << 30; // bytes
+  friend bool operator==(const RecordSettings&, const RecordSettings&) = default;
+};
+
 struct NodeSettings {
   std::string daemon = "srd";       // in inspect replies and logs
   std::string state_dir;            // LSA epoch, SPA objects, drain state; empty = keep nothing
@@ -68,6 +75,7 @@ struct NodeSettings {
   std::vector<ServiceTarget> spas;  // empty = no SPA agent
   // How long the first synchronisation may take before the node is ready without it.
   Duration ready_after = seconds(10);
+  RecordSettings record;
 };
 
 }  // namespace dmsc::node

@@ -176,6 +176,14 @@ LogSection read_log_section(const ConfigNode& root) {
   return {section.optional("level", log::parse_level).value_or(log::Level::info)};
 }
 
+RecordSection read_record_section(const ConfigNode& root) {
+  ConfigNode section = root.section("record");
+  RecordSection record;
+  record.file = section.optional("file", parse_directory).value_or("");
+  record.limit = section.size("limit", {1 << 20, 1ULL << 30, 1ULL << 40});
+  return record;
+}
+
 RouterConfig read_router_config(const ConfigNode& root, std::string_view daemon) {
   RouterConfig config;
   config.node = read_node_section(root, daemon);
@@ -185,6 +193,7 @@ RouterConfig read_router_config(const ConfigNode& root, std::string_view daemon)
   config.spa = root.endpoints("spa", kSpaPort);
   config.scsc = root.endpoints("scsc", kScscPort);
   config.log = read_log_section(root);
+  config.record = read_record_section(root);
   return config;
 }
 

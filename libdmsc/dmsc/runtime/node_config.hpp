@@ -58,6 +58,11 @@ struct LogSection {  // log:
   log::Level level = log::Level::info;
 };
 
+struct RecordSection {           // record: the inputs of the link-state engine, for dmsc-replay
+  std::string file;              // empty = nothing is recorded
+  std::uint64_t limit = 0;       // bytes
+};
+
 // Everything a router node (srd, sgd) has in common.
 struct RouterConfig {
   NodeSection node;
@@ -67,6 +72,7 @@ struct RouterConfig {
   std::vector<Endpoint> spa;  // overrides enrolment's answer
   std::vector<Endpoint> scsc;
   LogSection log;
+  RecordSection record;
 };
 
 // Each takes the root of the document and reads its own section; errors go to the document.
@@ -76,6 +82,7 @@ EnrolSection read_enrol_section(const ConfigNode& root);
 std::vector<LinkSection> read_links_section(const ConfigNode& root);
 DataplaneSection read_dataplane_section(const ConfigNode& root);
 LogSection read_log_section(const ConfigNode& root);
+RecordSection read_record_section(const ConfigNode& root);
 RouterConfig read_router_config(const ConfigNode& root, std::string_view daemon);
 
 }  // namespace dmsc::runtime

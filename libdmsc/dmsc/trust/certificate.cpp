@@ -157,6 +157,18 @@ Result<Certificate> parse_certificate(ByteView der) {
   return out;
 }
 
+Result<std::shared_ptr<const Certificate>> CertificateCache::parse(ByteView der) {
+  auto [it, fresh] = known_.try_emplace(crypto::sha256(der));
+  if (!fresh) return it->second;
+  Result<Certificate> parsed = parse_certificate(der);
+  if (!parsed) {
+    known_.erase(it);
+    return parsed.error();
+  }
+  it->second = std::make_shared<const Certificate>(std::move(*parsed));
+  return it->second;
+}
+
 bool issued_by(const Certificate& certificate, const Certificate& issuer) {
   x509::X509Ptr cert = x509::decode(certificate.der);
   x509::PkeyPtr key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, issuer.key.data(),

@@ -3,6 +3,9 @@
 //   spiffe://DOMAIN/scsc/NAME    spiffe://DOMAIN/pod/NAME     spiffe://DOMAIN/operator/NAME
 // A DNS name ROLE.DOMAIN (for example spa.fig2.dmsc) lets gRPC check the peer's role.
 #pragma once
+#include <map>
+#include <memory>
+
 #include "dmsc/core/time.hpp"
 #include "dmsc/crypto/keys.hpp"
 #include "dmsc/core/result.hpp"
@@ -32,6 +35,16 @@ std::string spiffe_uri(const Certificate& certificate);
 // Parses one DER certificate and its SPIFFE URI. The root has no URI but is a CA: role "root". The
 // signature is not checked (issued_by).
 Result<Certificate> parse_certificate(ByteView der);
+// Remembers parsed certificates by their bytes; for one thread. Those that cannot be parsed are not kept.
+class CertificateCache {
+ public:
+  Result<std::shared_ptr<const Certificate>> parse(ByteView der);
+  std::size_t size() const { return known_.size(); }
+
+ private:
+  std::map<crypto::Hash32, std::shared_ptr<const Certificate>> known_;  // by SHA-256
+};
+
 // True if `certificate` is signed by `issuer`'s key.
 bool issued_by(const Certificate& certificate, const Certificate& issuer);
 std::string to_pem(ByteView der);

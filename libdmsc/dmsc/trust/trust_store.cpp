@@ -45,11 +45,13 @@ bool TrustStore::learn_identity(const wire::Lsa& lsa) {
   auto held = identities_.find(lsa.key.origin);
   crypto::Hash32 fingerprint = crypto::sha256(body->certificate);
   if (held != identities_.end() && held->second.certificate == fingerprint) return false;
-  Result<Certificate> cert = parse_certificate(body->certificate);
-  if (!cert || (held != identities_.end() && cert->serial < held->second.serial)) return false;
-  if (revoked(wire::Revocation::NodeRef{cert->node, cert->key})) return false;
-  identities_[lsa.key.origin] = {cert->name,  cert->role,   cert->key,
-                                 fingerprint, cert->serial, cert->not_after};
+  CertificateCache own;
+  auto cert = (certificates_ ? *certificates_ : own).parse(body->certificate);
+  if (!cert) return false;
+  const Certificate& c = **cert;
+  if (held != identities_.end() && c.serial < held->second.serial) return false;
+  if (revoked(wire::Revocation::NodeRef{c.node, c.key})) return false;
+  identities_[lsa.key.origin] = {c.name, c.role, c.key, fingerprint, c.serial, c.not_after};
   return true;
 }
 

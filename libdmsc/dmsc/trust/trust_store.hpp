@@ -43,6 +43,10 @@ class TrustStore {
   // checked here. Authority and parameters must be of the root, the others of a known issuer.
   Result<bool> learn_object(ByteView signed_object);
 
+  // Certificates are parsed with `cache` from now on: for many stores in one process (the simulator, a
+  // center that watches many nodes). Null: each on its own.
+  void share_certificates(std::shared_ptr<CertificateCache> cache) { certificates_ = std::move(cache); }
+
   // Domain time: newest SPA-signed time heard, plus own monotonic time since (T9). After learn(),
   // call heard_time(now, newest_signed()) to start the clock from what the LSA said.
   void heard_time(Time now, DomainTime signed_time);
@@ -102,6 +106,7 @@ class TrustStore {
   std::string unfit(NodeId origin, DomainTime now) const;
 
   DomainId domain_;
+  std::shared_ptr<CertificateCache> certificates_;
   std::shared_ptr<const Certificate> root_ = std::make_shared<Certificate>();
   std::optional<wire::Authority> authority_;
   wire::DomainParameters parameters_;

@@ -141,7 +141,7 @@ Result<Hello> decode_hello(ByteView body) {
 }
 
 Bytes encode(const Keepalive& k) {
-  ByteWriter w;
+  ByteWriter w(32);
   w.u8(k.flags).u8(0).u16(0).u32(k.sequence).u64(k.sent).u64(k.echo_sent).u64(k.echo_received);
   return w.take();
 }

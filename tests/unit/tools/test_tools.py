@@ -86,19 +86,42 @@ def test_google_benchmark_reports_become_figures():
     assert [(f.case, f.value, f.unit, f.ratio) for f in figures] == [("spf/100", 2500, "ns", 2.0)]
 
 
-def fake_simulator(tmp_path, script):
+def fake_simulator(tmp_path, script, faults=()):
     program = tmp_path / "sim"
     program.write_text("#!/bin/sh\n" + script)
     program.chmod(0o755)
-    return simulator.run(program, 6, tmp_path / "sim.xml")
+    return simulator.run(program, 6, tmp_path / "sim.xml", cases={"calm": 1}, faults=faults)
+
+
+CALM = '[ $1 = case ] && echo \'{"case": "calm: slowest", "value": 3, "unit": "ms", "at_most": 5}\' && exit 0\n'
+LOGS = 'for last in "$@"; do [ "$log" = --log ] && echo same > "$last"; log=$last; done\n'
 
 
 def test_the_simulators_failed_seeds_are_counted_and_named(tmp_path):
-    out = fake_simulator(tmp_path, '[ $2 -le 2 ] && echo "seed 2: FAILED: a loop" && echo "$4 seeds, 1 failed, x" && exit 1\n'
-                                   'echo "$4 seeds, 0 failed, x"\n')
-    assert (out.passed, out.failed, out.error) == (5, 1, "")
+    out = fake_simulator(tmp_path, CALM + LOGS + '[ $4 = 6 ] && echo "seed 2: FAILED: a loop" && echo "$4 seeds, 1 failed, x" '
+                                   '&& exit 1\necho "$4 seeds, 0 failed, x"\n')
+    assert (out.passed, out.failed, out.error) == (7, 1, "")
     assert out.names == ["sim seed 2: a loop"]
     assert results.read(tmp_path / "sim.xml").failed == 1
+
+
+def test_a_case_of_the_simulator_fails_by_its_goal_or_its_oracle(tmp_path):
+    for case, why in [(CALM.replace('"value": 3', '"value": 9'), "calm: slowest: 9 ms, at most 5"),
+                      ("[ $1 = case ] && echo 'case calm, seed 1: FAILED: a loop' && exit 1\n", "a loop"),
+                      ("[ $1 = case ] && exit 3\n", "exit 3: no figure: ")]:
+        out = fake_simulator(tmp_path, case + LOGS + 'echo "$4 seeds, 0 failed, x"\n')
+        assert out.names == [f"sim case calm: {why}"]
+
+
+def test_an_oracle_that_misses_a_fault_in_the_code_fails(tmp_path):
+    out = fake_simulator(tmp_path, CALM + LOGS + '[ "$6" = blind ] && echo "seed 1: FAILED: a loop" && exit 1\n'
+                                   'echo "$4 seeds, 0 failed, x"\n', faults=("blind", "missed"))
+    assert out.names == ["sim notices missed: exit 0: five seeds with missed passed"]
+
+
+def test_a_simulator_whose_log_is_another_the_second_time_fails(tmp_path):
+    out = fake_simulator(tmp_path, CALM + LOGS.replace("echo same", "echo $$") + 'echo "$4 seeds, 0 failed, x"\n')
+    assert out.names == ["sim log: two runs of one seed differ"]
 
 
 def test_a_simulator_that_dies_is_an_error(tmp_path):
