@@ -61,10 +61,6 @@ void NodeImpl::take(const linkstate::VerifyWanted& output) { verifier_.ask(outpu
 bool NodeImpl::judged(const std::vector<Verifier::Answer>& answers) {
   if (stopped_) return false;
   for (const Verifier::Answer& answer : answers) {
-    if (answer.verdict == trust::Verdict::unknown) {
-      engine_.undecided(now(), answer.ticket);
-      continue;
-    }
     bool valid = answer.verdict == trust::Verdict::valid;
     if (!valid && refusal_log_.allow(now())) {
       log::warning("lsa-refused", {{"origin", name_of(answer.lsa->key.origin)},

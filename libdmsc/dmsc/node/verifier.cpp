@@ -109,10 +109,7 @@ void Verifier::remember(const Job& job) {
 
 void Verifier::settle(Job job, std::vector<Answer>& answers) {
   tickets_.erase(job.ticket);
-  if (job.verdict == trust::Verdict::unknown) {  // asked again when more is known
-    answers.push_back({job.ticket, std::move(job.lsa), job.verdict, ""});
-    return;
-  }
+  if (job.verdict == trust::Verdict::unknown) return;  // asked again when more is known
   ++checked_;
   remember(job);
   answers.push_back({job.ticket, std::move(job.lsa), job.verdict, std::move(job.why)});
