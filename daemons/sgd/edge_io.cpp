@@ -161,22 +161,19 @@ bool Edge::Impl::flow_is_ours(std::uint64_t flow) {
 
 std::optional<InstancePin> Edge::Impl::choose(const Name& destination, std::uint64_t flow) {
   if (hooks.choose) return hooks.choose(destination, flow);
-  const forwarding::InstanceGroup* group = home.fib().match(destination.text());
-  if (group == nullptr) return std::nullopt;
+  const forwarding::Match match = home.fib().match(destination.text());
+  if (!match) return std::nullopt;
   const forwarding::InstanceEntry* entry =
-      forwarding::choose_instance(home.fib(), *group, flow, forwarding::is_below(*group, destination.text()));
+      forwarding::choose_instance(home.fib(), match->instances(), flow,
+                                  forwarding::is_below(match, destination.text()));
   if (entry == nullptr) return std::nullopt;
   return InstancePin{entry->egress, entry->id};
 }
 
 bool Edge::Impl::alive(const Name& destination, const InstancePin& pin) {
   if (hooks.alive) return hooks.alive(destination, pin);
-  const forwarding::InstanceGroup* group = home.fib().match(destination.text());
-  if (group == nullptr) return false;
-  for (const forwarding::InstanceEntry& entry : group->instances) {
-    if (entry.egress == pin.egress && entry.id == pin.instance) return true;
-  }
-  return false;
+  const forwarding::Match match = home.fib().match(destination.text());
+  return match && forwarding::serves(home.fib(), match->instances(), pin.egress, pin.instance);
 }
 
 PathLabel Edge::Impl::label(const Name& destination, const InstancePin& pin, std::uint64_t flow) {

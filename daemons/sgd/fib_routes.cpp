@@ -5,27 +5,23 @@
 namespace dmsc::sgd {
 
 using forwarding::InstanceEntry;
-using forwarding::InstanceGroup;
 
 CallRoutes::Choice FibRoutes::choose(std::string_view name, std::uint64_t flow,
                                      const std::vector<Pin>& avoid) {
-  const InstanceGroup* group = fib_.match(name);
-  if (group == nullptr) return {false, {}, wire::ErrorCode::no_route};
-  const forwarding::Below below = forwarding::is_below(*group, name);
-  InstanceGroup rest;
+  const forwarding::Match match = fib_.match(name);
+  if (!match) return {false, {}, wire::ErrorCode::no_route};
+  const forwarding::Below below = forwarding::is_below(match, name);
+  forwarding::Instances instances = match->instances();
+  std::vector<InstanceEntry> rest;
   if (!avoid.empty()) {  // a second try: rare, so a copy of the group may cost
-    rest = *group;
-    rest.instances.erase(std::remove_if(rest.instances.begin(), rest.instances.end(),
-                                        [&](const InstanceEntry& e) {
-                                          return std::find(avoid.begin(), avoid.end(),
-                                                           Pin{e.egress, e.id}) != avoid.end();
-                                        }),
-                         rest.instances.end());
-    rest.total_weight = 0;
-    for (const InstanceEntry& e : rest.instances) rest.total_weight += e.weight;
-    group = &rest;
+    for (const InstanceEntry& e : instances) {
+      if (std::find(avoid.begin(), avoid.end(), Pin{e.egress, e.id}) == avoid.end()) {
+        rest.push_back(e);
+      }
+    }
+    instances = rest;
   }
-  const InstanceEntry* chosen = forwarding::choose_instance(fib_, *group, flow, below, this);
+  const InstanceEntry* chosen = forwarding::choose_instance(fib_, instances, flow, below, this);
   if (chosen == nullptr) return {false, {}, wire::ErrorCode::no_instance};
   return {true, {chosen->egress, chosen->id}, wire::ErrorCode::no_route};
 }

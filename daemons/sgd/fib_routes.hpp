@@ -12,7 +12,7 @@ class FibRoutes : public CallRoutes, public forwarding::InstanceLoad {
  public:
   explicit FibRoutes(const forwarding::Fib& fib) : fib_(fib) {}
   Choice choose(std::string_view name, std::uint64_t flow, const std::vector<Pin>& avoid) override;
-  bool matches(std::string_view name) override { return fib_.match(name) != nullptr; }
+  bool matches(std::string_view name) override { return static_cast<bool>(fib_.match(name)); }
   // Lost only when SPF has lost it: while a link is down and its alternate not yet in use, calls
   // go on being retransmitted.
   bool reachable(NodeId egress) override { return fib_.node(egress) != nullptr; }

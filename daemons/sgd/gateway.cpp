@@ -133,17 +133,17 @@ dmsc::Status Gateway::open_message_socket() {
 // ---- what the domain serves, for DNS ------------------------------------------------------------
 
 void Gateway::follow_routes() {
-  for (const routing::RibRoute& route : node_.rib().routes()) {
-    edge_->set_prefix(route.prefix, route.covering);
-  }
+  node_.rib().for_each_prefix([this](std::string_view prefix, bool covering) {
+    if (auto name = Name::parse(prefix)) edge_->set_prefix(*name, covering);
+  });
   node_.on_route([this, alive = alive_](const Name& prefix) {
     if (*alive) route_changed(prefix);
   });
 }
 
 void Gateway::route_changed(const Name& prefix) {
-  const routing::RibRoute* route = node_.rib().find(prefix);
-  if (route != nullptr) {
+  const auto route = node_.rib().find(prefix);
+  if (route) {
     edge_->set_prefix(prefix, route->covering);
   } else {
     edge_->remove_prefix(prefix);

@@ -145,9 +145,9 @@ LocalServices::Answer MessageHub::resolve(std::string_view destination, Instance
 }
 
 bool MessageHub::announced_at(std::string_view name, NodeId node) const {
-  const forwarding::InstanceGroup* group = name.empty() ? nullptr : home_.fib().find(name);
-  if (group == nullptr) return false;
-  for (const forwarding::InstanceEntry& entry : group->instances) {
+  const forwarding::Match match = home_.fib().find(name);
+  if (!match) return false;
+  for (const forwarding::InstanceEntry& entry : match->instances()) {
     if (entry.egress == node) return true;
   }
   return false;
@@ -223,9 +223,10 @@ void MessageHub::hand_out_outcomes() {
 }
 
 void MessageHub::note_use(std::string_view destination, std::uint64_t bytes) {
-  const forwarding::InstanceGroup* group = home_.fib().match(destination);
-  if (group == nullptr) return;
-  Use& use = uses_[group->prefix];
+  const forwarding::Match match = home_.fib().match(destination);
+  auto prefix = Name::parse(match.prefix);
+  if (!match || !prefix) return;
+  Use& use = uses_[*prefix];
   ++use.calls;
   use.bytes += bytes;
 }

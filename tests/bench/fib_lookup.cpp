@@ -55,11 +55,11 @@ const Workload& workload() {
   return w;
 }
 
-forwarding::InstanceGroup group_of(const std::string& text) {
-  forwarding::InstanceGroup group;
+forwarding::PrefixRoute group_of(const std::string& text) {
+  forwarding::PrefixRoute group;
   group.prefix = Name::parse(text).value();
   group.covering = text.size() % 8 == 0;
-  group.instances = {{NodeId{1}, InstanceId{1}, 100, 10}};
+  group.instances = {{NodeId{1}, InstanceId{1}, false, true, 100}};
   return group;
 }
 
@@ -76,16 +76,16 @@ const forwarding::Fib& filled_fib() {
   return f.fib;
 }
 
-const std::unordered_map<std::string, forwarding::InstanceGroup>& filled_map() {
+const std::unordered_map<std::string, forwarding::PrefixRoute>& filled_map() {
   static const auto map = [] {
-    std::unordered_map<std::string, forwarding::InstanceGroup> out;
+    std::unordered_map<std::string, forwarding::PrefixRoute> out;
     for (const std::string& text : workload().prefixes) out.emplace(text, group_of(text));
     return out;
   }();
   return map;
 }
 
-const forwarding::InstanceGroup* map_match(std::string_view name) {
+const forwarding::PrefixRoute* map_match(std::string_view name) {
   const auto& map = filled_map();
   for (std::string at(name);;) {
     auto it = map.find(at);
@@ -101,8 +101,8 @@ void look_up(benchmark::State& state, Match match) {
   const std::vector<std::string>& queries = workload().queries;
   std::size_t at = 0, hits = 0;
   for (auto _ : state) {
-    const forwarding::InstanceGroup* group = match(queries[at++ % kQueries]);
-    hits += group != nullptr ? 1 : 0;
+    auto group = match(queries[at++ % kQueries]);
+    hits += group ? 1 : 0;
     benchmark::DoNotOptimize(group);
   }
   state.SetItemsProcessed(state.iterations());
@@ -121,7 +121,7 @@ void fib_match_batch32(benchmark::State& state) {
   const std::vector<std::string>& queries = workload().queries;
   constexpr std::size_t kBatch = 32;
   std::string_view names[kBatch];
-  const forwarding::InstanceGroup* found[kBatch];
+  forwarding::Match found[kBatch];
   std::size_t at = 0;
   for (auto _ : state) {
     for (std::string_view& name : names) name = queries[at++ % kQueries];

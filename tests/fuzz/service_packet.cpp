@@ -17,8 +17,11 @@ struct SmallFib {
     fib.set_node(NodeId{4}, {{{1, NodeId{2}}}, forwarding::NextHop{2, NodeId{3}}, 20});
     fib.set_node(NodeId{5}, {{{3, NodeId{2}}}, forwarding::NextHop{2, NodeId{3}}, 20});
     fib.set_link_alive(3, false);
-    fib.set_prefix({Name::parse("B/4").value(), false, {{NodeId{4}, InstanceId{1}, 100, 20}}, 0});
-    fib.set_prefix({Name::parse("B").value(), true, {{NodeId{5}, InstanceId{1}, 100, 20}}, 0});
+    using forwarding::PrefixRoute;
+    fib.set_prefix(PrefixRoute{
+        Name::parse("B/4").value(), false, {{NodeId{4}, InstanceId{1}, false, true, 100}}});
+    fib.set_prefix(PrefixRoute{
+        Name::parse("B").value(), true, {{NodeId{5}, InstanceId{1}, false, true, 100}}});
     fib.set_label({PathLabel{7}, NodeId{4}, {2, NodeId{3}}});
   }
 };

@@ -25,6 +25,7 @@ SimNode::SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, T
       engine_(std::move(config), now + clock),
       trust_(make_store(shared.pki)),
       fib_(crypto::Key16{}, reclaimer_),
+      writer_(fib_),
       rib_(spec.id, *this),
       clock_(clock),
       now_(now) {
@@ -159,7 +160,7 @@ void SimNode::rebuild_prefixes(NodeId origin) {
       }
     }
   }
-  rib_.set_prefixes(origin, std::move(allowed));
+  rib_.set_prefixes(origin, allowed);
 }
 
 void SimNode::run_spf(Time now) {
@@ -190,29 +191,45 @@ std::set<std::string> SimNode::names_of(NodeId origin) const {
 }
 
 bool SimNode::serves(std::string_view name) const {
-  const forwarding::InstanceGroup* group = fib_.match(name);
-  if (group == nullptr) return false;
-  for (const forwarding::InstanceEntry& entry : group->instances) {
+  const forwarding::Match match = fib_.match(name);
+  if (!match) return false;
+  for (const forwarding::InstanceEntry& entry : match->instances()) {
     if (entry.egress == spec_.id) return true;
   }
   return false;
 }
 
-void SimNode::route_changed(const routing::RibRoute& route) {
-  forwarding::InstanceGroup group{route.prefix, route.covering, {}, 0};
-  for (const routing::InstanceChoice& c : route.choices) {
-    group.instances.push_back(
-        {c.instance.egress, c.instance.id, c.weight, c.distance, c.draining, c.covering});
-  }
-  fib_.set_prefix(std::move(group));
+void SimNode::touched_route(const std::string& name) {
   fib_changed_ = now_;
-  if (shared_.watch != nullptr) shared_.watch->route(spec_.id, route.prefix.text());
+  if (shared_.watch != nullptr) shared_.watch->route(spec_.id, name);
 }
 
-void SimNode::route_removed(const Name& prefix) {
-  fib_.remove_prefix(prefix);
-  fib_changed_ = now_;
-  if (shared_.watch != nullptr) shared_.watch->route(spec_.id, prefix.text());
+void SimNode::group_added(routing::InstanceGroupId group, bool covering,
+                          std::span<const routing::GroupMember> members) {
+  writer_.group_added(group, covering, members);
+}
+
+void SimNode::group_weights(routing::InstanceGroupId group, std::span<const std::uint32_t> weights) {
+  writer_.group_weights(group, weights);
+  for (const auto& [name, used] : group_of_) {
+    if (used == group) touched_route(name);
+  }
+}
+
+void SimNode::group_removed(routing::InstanceGroupId group) { writer_.group_removed(group); }
+
+void SimNode::route_changed(std::string_view prefix, routing::InstanceGroupId group) {
+  writer_.route_changed(prefix, group);
+  std::string name(prefix);
+  group_of_[name] = group;
+  touched_route(name);
+}
+
+void SimNode::route_removed(std::string_view prefix) {
+  writer_.route_removed(prefix);
+  std::string name(prefix);
+  group_of_.erase(name);
+  touched_route(name);
 }
 
 void SimNode::touched_destination(NodeId node) {
@@ -221,21 +238,13 @@ void SimNode::touched_destination(NodeId node) {
 }
 
 void SimNode::destination_changed(NodeId node, const routing::Destination& destination) {
-  forwarding::NodeRoute route;
-  route.distance = destination.distance;
-  for (const routing::FirstHop& hop : destination.next_hops) {
-    route.next_hops.push_back({hop.link, hop.neighbour});
-  }
-  if (destination.alternate) {
-    route.alternate = forwarding::NextHop{destination.alternate->link, destination.alternate->neighbour};
-  }
-  fib_.set_node(node, std::move(route));
+  writer_.destination_changed(node, destination);
   touched_destination(node);
 }
 
 void SimNode::destination_removed(NodeId node) {
   if (shared_.mutation == Mutation::stuck_fib) return;
-  fib_.remove_node(node);
+  writer_.destination_removed(node);
   touched_destination(node);
 }
 

@@ -7,6 +7,7 @@
 
 #include "dmsc/forwarding/decision.hpp"
 #include "dmsc/linkstate/engine.hpp"
+#include "dmsc/forwarding/fib_writer.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf_backoff.hpp"
 #include "tests/sim/pki.hpp"
@@ -87,10 +88,16 @@ class SimNode : public routing::RibSink {
   bool serves(std::string_view name) const;
 
  private:
-  void route_changed(const routing::RibRoute& route) override;
-  void route_removed(const Name& prefix) override;
+  void group_added(routing::InstanceGroupId group, bool covering,
+                   std::span<const routing::GroupMember> members) override;
+  void group_weights(routing::InstanceGroupId group,
+                     std::span<const std::uint32_t> weights) override;
+  void group_removed(routing::InstanceGroupId group) override;
+  void route_changed(std::string_view prefix, routing::InstanceGroupId group) override;
+  void route_removed(std::string_view prefix) override;
   void destination_changed(NodeId node, const routing::Destination& destination) override;
   void destination_removed(NodeId node) override;
+  void touched_route(const std::string& name);
   bool judge(Time now, const linkstate::VerifyWanted& wanted);
   void changed(Time now, const linkstate::LsdbChanged& change);
   void trust_changed(Time now, NodeId origin);
@@ -107,7 +114,9 @@ class SimNode : public routing::RibSink {
   routing::SpfBackoff backoff_;
   forwarding::ImmediateReclaimer reclaimer_;
   forwarding::Fib fib_;
+  forwarding::FibWriter writer_;
   routing::Rib rib_;
+  std::map<std::string, routing::InstanceGroupId, std::less<>> group_of_;  // by prefix
   std::map<NodeId, std::map<std::uint16_t, wire::PrefixBody>> prefix_lsas_;
   std::uint64_t epoch_ = 0, spf_runs_ = 0;
   Duration clock_;

@@ -1,7 +1,8 @@
 """Figures from the Google Benchmark programs of tests/bench: bench_NAME is tests/bench/NAME.cpp.
 
-A case becomes one figure: items per second if the program counts items, else time per iteration. BASELINES
-says which case of the same program is the baseline of which; both have the same arguments (X/100).
+A case becomes one figure: its counter MB if it has one, else items per second if the program counts items, else
+time per iteration. A counter limit (MB) or limit_ms (time) is the most that is good enough. BASELINES says which
+case of the same program is the baseline of which; both have the same arguments (X/100).
 """
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ def parse(name: str, report: dict) -> list[Figure]:
     failed = [c for c in cases if c.get("error_occurred")]
     if failed:
         raise LabError(f"bench_{name}: {failed[0]['name']}: {failed[0].get('error_message')}")
-    values = {re.sub(r"/(iterations:\d+|manual_time)", "", case["name"]): _value(case) for case in cases}
+    values = {_name(case): _value(case) for case in cases}
+    limits = {_name(case): _limit(case) for case in cases}
     pairs = BASELINES.get(name, {})
     out = []
     for case, (value, unit) in values.items():
@@ -68,12 +70,25 @@ def parse(name: str, report: dict) -> list[Figure]:
             continue
         beside = "/".join([pairs[stem]] + ([arguments] if arguments else [])) if stem in pairs else ""
         baseline = values[beside][0] if beside in values and values[beside][1] == unit else None
-        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit == "ns",
-                          limit=LIMITS.get(name, {}).get(case)))
+        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit in ("ns", "MB"),
+                          limit=limits[case] or LIMITS.get(name, {}).get(case)))
     return out
 
 
+def _limit(case: dict) -> float | None:
+    if "limit_ms" in case:
+        return case["limit_ms"] * 1e6
+    return case.get("limit")
+
+
+def _name(case: dict) -> str:
+    """Without what Google Benchmark adds: "spf/100/iterations:5/manual_time" is "spf/100"."""
+    return re.sub(r"/(iterations:\d+|manual_time|real_time|process_time)", "", case["name"])
+
+
 def _value(case: dict) -> tuple[float, str]:
+    if "MB" in case:
+        return case["MB"], "MB"
     if "items_per_second" in case:
         return case["items_per_second"], "items/s"
     if "bytes_per_second" in case:

@@ -98,6 +98,10 @@ class BucketTable {
   }
 
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+  // Writer: what the array takes, without the entries.
+  std::size_t bytes() const {
+    return array_.load(std::memory_order_relaxed)->buckets.size() * sizeof(Bucket);
+  }
 
  private:
   static constexpr std::size_t kWays = 5;

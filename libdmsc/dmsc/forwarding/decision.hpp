@@ -72,21 +72,26 @@ class InstanceLoad {
 
 // Which instances may serve: those a name below the prefix may use are only the covering ones.
 enum class Below : bool { no, yes };
-inline Below is_below(const InstanceGroup& group, std::string_view name) {
-  return name.size() > group.prefix.text().size() ? Below::yes : Below::no;
+inline Below is_below(const Match& match, std::string_view name) {
+  return name.size() > match.prefix.size() ? Below::yes : Below::no;
 }
+
+using Instances = std::span<const InstanceEntry>;
+
+// True if the instance is among these and its egress is a destination of the FIB.
+bool serves(const Fib& fib, Instances instances, NodeId egress, InstanceId id);
 
 // Weighted choice by flow id among a group's instances whose egress can be reached. With `load`,
 // two candidates are drawn by weight and the one with less load per unit of weight wins (the first
 // on a tie). If no reachable instance has weight: the nearest that is not draining, else the
 // nearest. nullptr if none can be reached. No allocation.
-const InstanceEntry* choose_instance(const Fib& fib, const InstanceGroup& group, std::uint64_t flow,
+const InstanceEntry* choose_instance(const Fib& fib, Instances instances, std::uint64_t flow,
                                      Below below = Below::no, const InstanceLoad* load = nullptr);
 
 // The strictly nearest reachable egress of a group, the lowest id on a tie; one that only drains is
 // taken if no other is left. This is what a packet with egress 0 follows; weights play no part,
 // so every node on its way agrees and it cannot loop. nullptr if none can be reached.
-const InstanceEntry* nearest_instance(const Fib& fib, NodeId self, const InstanceGroup& group,
+const InstanceEntry* nearest_instance(const Fib& fib, NodeId self, Instances instances,
                                       Below below = Below::no);
 
 }  // namespace dmsc::forwarding

@@ -1,139 +1,13 @@
 #include "dmsc/forwarding/fib.hpp"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <cstring>
-#include <new>
 
 #include "dmsc/forwarding/bucket_table.hpp"
+#include "dmsc/forwarding/fib_parts.hpp"
 #include "dmsc/forwarding/name_hash.hpp"
 
 namespace dmsc::forwarding {
 namespace {
-
-// A prefix in one block of memory, its text first: comparing a name and reading the group touch
-// neighbouring cache lines.
-class NameEntry {
- public:
-  const std::uint64_t hash;
-
-  static NameEntry* make(std::uint64_t hash, InstanceGroup group) {
-    std::size_t size = group.prefix.text().size();
-    void* block = ::operator new(group_offset(size) + sizeof(InstanceGroup));
-    auto* entry = new (block) NameEntry(hash, static_cast<std::uint8_t>(size));
-    std::memcpy(entry->base() + sizeof(NameEntry), group.prefix.text().data(), size);
-    new (entry->base() + group_offset(size)) InstanceGroup(std::move(group));
-    return entry;
-  }
-  static void destroy(NameEntry* entry) {
-    entry->group().~InstanceGroup();
-    ::operator delete(entry);
-  }
-  bool is(std::string_view text) const {
-    return text.size() == size_ && std::memcmp(base() + sizeof(NameEntry), text.data(), size_) == 0;
-  }
-  InstanceGroup& group() {
-    return *std::launder(reinterpret_cast<InstanceGroup*>(base() + group_offset(size_)));
-  }
-
- private:
-  NameEntry(std::uint64_t h, std::uint8_t size) : hash(h), size_(size) {}
-  static std::size_t group_offset(std::size_t text) {
-    constexpr std::size_t align = alignof(InstanceGroup);
-    return (sizeof(NameEntry) + text + align - 1) / align * align;
-  }
-  char* base() { return reinterpret_cast<char*>(this); }
-  const char* base() const { return reinterpret_cast<const char*>(this); }
-
-  std::uint8_t size_;
-};
-
-struct LabelSlot {
-  std::uint64_t hash;
-  LabelEntry entry;
-};
-
-// Pointers by node id, in chunks made on first use and never moved.
-class NodeArray {
- public:
-  ~NodeArray() {
-    for (auto& slot : chunks_) {
-      Chunk* chunk = slot.load();
-      if (chunk == nullptr) continue;
-      for (auto& route : *chunk) delete route.load();
-      delete chunk;
-    }
-  }
-  const NodeRoute* get(std::uint32_t id) const {
-    if (id > kMaxNodeId) return nullptr;
-    const Chunk* chunk = chunks_[id / kChunk].load(std::memory_order_acquire);
-    return chunk == nullptr ? nullptr : (*chunk)[id % kChunk].load(std::memory_order_acquire);
-  }
-  // Returns what was there.
-  const NodeRoute* exchange(std::uint32_t id, const NodeRoute* route) {
-    std::atomic<Chunk*>& slot = chunks_[id / kChunk];
-    if (slot.load(std::memory_order_relaxed) == nullptr) {
-      if (route == nullptr) return nullptr;
-      slot.store(new Chunk{}, std::memory_order_release);
-    }
-    return (*slot.load(std::memory_order_relaxed))[id % kChunk].exchange(route,
-                                                                         std::memory_order_acq_rel);
-  }
-  template <class Visit>
-  void for_each(Visit visit) const {
-    for (std::uint32_t id = 0; id <= kMaxNodeId; ++id) {
-      if (chunks_[id / kChunk].load() == nullptr) {
-        id += kChunk - 1;
-      } else if (const NodeRoute* route = get(id)) {
-        visit(NodeId{id}, *route);
-      }
-    }
-  }
-
- private:
-  static constexpr std::uint32_t kChunk = 1024;
-  using Chunk = std::array<std::atomic<const NodeRoute*>, kChunk>;
-  std::array<std::atomic<Chunk*>, kMaxNodeId / kChunk + 1> chunks_ = {};
-};
-
-// How many prefixes of each component count there are, and which counts occur at all: depths that
-// no prefix has are never looked up.
-class DepthMask {
- public:
-  void add(std::size_t depth) {
-    ++count_[depth];
-    mask_.fetch_or(1U << depth, std::memory_order_acq_rel);
-  }
-  void remove(std::size_t depth) {
-    if (--count_[depth] == 0) mask_.fetch_and(~(1U << depth), std::memory_order_acq_rel);
-  }
-  std::uint32_t mask() const { return mask_.load(std::memory_order_acquire); }
-
- private:
-  std::array<std::size_t, kMaxNameComponents + 1> count_ = {};
-  std::atomic<std::uint32_t> mask_ = 0;
-};
-
-// One longest match, prepared: where components end, and the hashes of the depths that can serve.
-struct LookUp {
-  std::string_view name;
-  std::size_t count = 0;     // components
-  std::uint32_t wanted = 0;  // bit i: the first i + 1 components may match; 0 = nothing can
-  std::uint8_t ends[kMaxNameComponents];
-  std::uint64_t hashes[kMaxNameComponents];
-
-  std::uint64_t longest() const { return hashes[31 - __builtin_clz(wanted)]; }
-  // Calls visit(i), longest first, until it returns true.
-  template <class Visit>
-  void for_each_depth(Visit visit) const {
-    for (std::uint32_t left = wanted; left != 0;) {
-      auto i = static_cast<std::size_t>(31 - __builtin_clz(left));
-      left &= ~(1U << i);
-      if (visit(i)) return;
-    }
-  }
-};
 
 using LinkSet = std::vector<std::uint32_t>;  // sorted
 using PathSet = std::vector<PathUse>;        // longest prefix first
@@ -143,28 +17,48 @@ bool covers(std::string_view prefix, std::string_view name) {
          (name.size() == prefix.size() || name[prefix.size()] == '/');
 }
 
+std::size_t depth_of(std::string_view prefix) {
+  return 1 + static_cast<std::size_t>(std::count(prefix.begin(), prefix.end(), '/'));
+}
+
+std::size_t group_bytes(std::size_t instances) {
+  return heap_bytes(sizeof(InstanceGroup) + instances * sizeof(InstanceEntry));
+}
+
+std::size_t node_bytes(const NodeRoute& route) {
+  std::size_t hops = route.next_hops.capacity() * sizeof(NextHop);
+  return heap_bytes(sizeof(NodeRoute)) + (hops == 0 ? 0 : heap_bytes(hops));
+}
+
 }  // namespace
 
 struct Fib::Impl {
-  Impl(const crypto::Key16& key, Reclaimer& r) : hasher(key), reclaimer(r), names(r), labels(r) {}
+  Impl(const crypto::Key16& k, Reclaimer& r)
+      : key(k), hasher(k), reclaimer(r), names(r), labels(r) {}
 
   std::uint64_t label_hash(PathLabel label) const {
     char raw[4];
     std::memcpy(raw, &label.value, sizeof raw);
     return hasher(std::string_view(raw, sizeof raw));
   }
-  void count(const InstanceGroup& group, bool add) {
-    std::size_t depth = group.prefix.component_count();
+  void count(std::size_t depth, const InstanceGroup& group, bool add) {
     add ? exact.add(depth) : exact.remove(depth);
-    if (group.covering) add ? covering.add(depth) : covering.remove(depth);
-  }
-  void retire(NameEntry* entry) {
-    reclaimer.retire([entry] { NameEntry::destroy(entry); });
+    if (group.covering()) add ? covering.add(depth) : covering.remove(depth);
   }
   template <class T>
   void retire_object(const T* object) {
     if (object != nullptr) reclaimer.retire([object] { delete object; });
   }
+  void retire_group(InstanceGroup* group) {
+    held.groups -= group_bytes(group->instances().size());
+    reclaimer.retire([group] { ::operator delete(group); });
+  }
+  void retire_node(const NodeRoute* route) {
+    if (route == nullptr) return;
+    held.nodes -= node_bytes(*route);
+    retire_object(route);
+  }
+
   // Which component counts can serve a name of `n` components; bit i is depth i + 1.
   std::uint32_t wanted(std::size_t n) const {
     std::uint32_t at_n = 1U << n;
@@ -181,83 +75,135 @@ struct Fib::Impl {
     hasher.prefixes(name, out.ends, out.count, out.wanted, out.hashes);
   }
 
-  const InstanceGroup* match(const LookUp& look_up) const {
-    const InstanceGroup* found = nullptr;
+  Match match(const LookUp& look_up) const {
+    Match found;
     look_up.for_each_depth([&](std::size_t i) {
       std::string_view text = look_up.name.substr(0, look_up.ends[i]);
-      NameEntry* hit =
-          names.find(look_up.hashes[i], [&](const NameEntry& e) { return e.is(text); });
-      if (hit == nullptr || (i + 1 != look_up.count && !hit->group().covering)) return false;
-      found = &hit->group();
+      PrefixCell* hit =
+          names.find(look_up.hashes[i], [&](const PrefixCell& c) { return c.is(text); });
+      if (hit == nullptr) return false;
+      const InstanceGroup* group = hit->group.load(std::memory_order_acquire);
+      if (i + 1 != look_up.count && !group->covering()) return false;
+      found = {group, text};
       return true;
     });
     return found;
   }
 
+  crypto::Key16 key;
   NameHasher<> hasher;
   Reclaimer& reclaimer;
-  BucketTable<NameEntry> names;
+  BucketTable<PrefixCell> names;
   BucketTable<LabelSlot> labels;
   NodeArray nodes;
   std::atomic<std::size_t> node_count = 0;
   DepthMask exact, covering;
   std::atomic<const LinkSet*> dead_links = nullptr;  // nullptr = all alive, the usual case
   std::atomic<const PathSet*> paths = nullptr;       // nullptr = none, the usual case
+  FibWork work;
+  FibMemory held;  // cells and groups; the tables are added when asked
 };
 
 Fib::Fib(const crypto::Key16& key, Reclaimer& reclaimer)
     : impl_(std::make_unique<Impl>(key, reclaimer)) {}
 
+// Groups go with the last prefix that points at them; whoever made one has dropped it by now.
 Fib::~Fib() {
-  impl_->names.for_each([](NameEntry& entry) { NameEntry::destroy(&entry); });
+  impl_->names.for_each([](PrefixCell& cell) {
+    InstanceGroup* group = cell.group.load();
+    if (--group->users_ == 0) ::operator delete(group);
+    PrefixCell::destroy(&cell);
+  });
   impl_->labels.for_each([](LabelSlot& slot) { delete &slot; });
   delete impl_->dead_links.load();
   delete impl_->paths.load();
 }
 
-void Fib::set_prefix(InstanceGroup group) {
-  if (group.prefix.empty()) return;
-  group.total_weight = 0;
-  for (const InstanceEntry& instance : group.instances) group.total_weight += instance.weight;
-  std::uint64_t hash = impl_->hasher(group.prefix.text());
-  NameEntry* entry = NameEntry::make(hash, std::move(group));
-  impl_->count(entry->group(), true);
-  std::string_view text = entry->group().prefix.text();
-  NameEntry* old = impl_->names.replace(entry, [&](const NameEntry& e) { return e.is(text); });
-  if (old == nullptr) {
-    impl_->names.insert(entry);
-    return;
-  }
-  impl_->count(old->group(), false);
-  impl_->retire(old);
+InstanceGroup* Fib::add_group(bool covering, std::span<const InstanceEntry> instances) {
+  ++impl_->work.groups;
+  impl_->held.groups += group_bytes(instances.size());
+  void* block = ::operator new(sizeof(InstanceGroup) + instances.size_bytes());
+  auto* group = new (block) InstanceGroup;
+  group->count_ = static_cast<std::uint32_t>(instances.size()) & 0x7fffffffU;
+  group->covering_ = covering ? 1 : 0;
+  std::uninitialized_copy(instances.begin(), instances.end(), group->entries());
+  return group;
 }
 
-void Fib::remove_prefix(const Name& prefix) {
-  const std::string& text = prefix.text();
-  NameEntry* old =
-      impl_->names.erase(impl_->hasher(text), [&](const NameEntry& e) { return e.is(text); });
+void Fib::set_weights(InstanceGroup& group, std::span<const std::uint32_t> weights) {
+  ++impl_->work.weights;
+  std::size_t n = std::min<std::size_t>(weights.size(), group.count_);
+  for (std::size_t i = 0; i < n; ++i) group.entries()[i].weight.set(weights[i]);
+}
+
+void Fib::drop_group(InstanceGroup* group) {
+  if (group != nullptr && --group->users_ == 0) impl_->retire_group(group);
+}
+
+void Fib::set_prefix(std::string_view prefix, InstanceGroup& group) {
+  std::size_t depth = depth_of(prefix);
+  if (prefix.empty() || prefix.size() > kMaxNameBytes || depth > kMaxNameComponents) return;
+  ++impl_->work.prefixes;
+  ++group.users_;
+  impl_->count(depth, group, true);
+  std::uint64_t hash = impl_->hasher(prefix);
+  PrefixCell* held = impl_->names.find(hash, [&](const PrefixCell& c) { return c.is(prefix); });
+  if (held == nullptr) {
+    PrefixCell* cell = PrefixCell::make(hash, &group, prefix);
+    impl_->held.prefixes += cell->bytes();
+    impl_->names.insert(cell);
+    return;
+  }
+  InstanceGroup* old = held->group.exchange(&group, std::memory_order_acq_rel);
+  impl_->count(depth, *old, false);
+  drop_group(old);
+}
+
+void Fib::set_prefix(const PrefixRoute& route) {
+  InstanceGroup* group = add_group(route.covering, route.instances);
+  set_prefix(route.prefix.text(), *group);
+  drop_group(group);
+}
+
+void Fib::remove_prefix(std::string_view prefix) {
+  PrefixCell* old =
+      impl_->names.erase(impl_->hasher(prefix), [&](const PrefixCell& c) { return c.is(prefix); });
   if (old == nullptr) return;
-  impl_->count(old->group(), false);
-  impl_->retire(old);
+  ++impl_->work.prefixes;
+  InstanceGroup* group = old->group.load(std::memory_order_relaxed);
+  impl_->count(depth_of(prefix), *group, false);
+  impl_->held.prefixes -= old->bytes();
+  impl_->reclaimer.retire([old] { PrefixCell::destroy(old); });
+  drop_group(group);
 }
 
 void Fib::set_node(NodeId node, NodeRoute route) {
   if (!node || node.value > kMaxNodeId) return;
+  ++impl_->work.nodes;
+  NodeRoute* held = impl_->nodes.get(node.value);
+  if (held != nullptr && held->next_hops == route.next_hops && held->alternate == route.alternate) {
+    held->distance.set(route.distance);
+    return;
+  }
+  impl_->held.nodes += node_bytes(route);
   const NodeRoute* old = impl_->nodes.exchange(node.value, new NodeRoute(std::move(route)));
   if (old == nullptr) impl_->node_count.fetch_add(1, std::memory_order_relaxed);
-  impl_->retire_object(old);
+  impl_->retire_node(old);
 }
 
 void Fib::remove_node(NodeId node) {
   if (node.value > kMaxNodeId) return;
   const NodeRoute* old = impl_->nodes.exchange(node.value, nullptr);
-  if (old != nullptr) impl_->node_count.fetch_sub(1, std::memory_order_relaxed);
-  impl_->retire_object(old);
+  if (old == nullptr) return;
+  ++impl_->work.nodes;
+  impl_->node_count.fetch_sub(1, std::memory_order_relaxed);
+  impl_->retire_node(old);
 }
 
 void Fib::set_label(LabelEntry entry) {
   PathLabel label = entry.label;
   if (!label) return;
+  ++impl_->work.labels;
   auto* slot = new LabelSlot{impl_->label_hash(label), std::move(entry)};
   const LabelSlot* old =
       impl_->labels.replace(slot, [&](const LabelSlot& s) { return s.entry.label == label; });
@@ -280,6 +226,7 @@ void Fib::set_paths(std::vector<PathUse> paths) {
 
 void Fib::set_link_alive(std::uint32_t link, bool alive) {
   if (link_alive(link) == alive) return;
+  ++impl_->work.links;
   const LinkSet* old = impl_->dead_links.load(std::memory_order_relaxed);
   auto next = std::make_unique<LinkSet>(old != nullptr ? *old : LinkSet{});
   auto at = std::lower_bound(next->begin(), next->end(), link);
@@ -293,14 +240,13 @@ void Fib::set_link_alive(std::uint32_t link, bool alive) {
   impl_->retire_object(old);
 }
 
-const InstanceGroup* Fib::match(std::string_view name) const {
+Match Fib::match(std::string_view name) const {
   LookUp look_up;
   impl_->prepare(name, look_up);
   return impl_->match(look_up);
 }
 
-void Fib::match_batch(std::span<const std::string_view> names,
-                      std::span<const InstanceGroup*> out) const {
+void Fib::match_batch(std::span<const std::string_view> names, std::span<Match> out) const {
   constexpr std::size_t kBatch = 32;
   LookUp look_ups[kBatch];
   for (std::size_t from = 0; from < names.size(); from += kBatch) {
@@ -319,11 +265,12 @@ void Fib::match_batch(std::span<const std::string_view> names,
   }
 }
 
-const InstanceGroup* Fib::find(std::string_view prefix) const {
-  if (prefix.empty() || prefix.size() > kMaxNameBytes) return nullptr;
-  NameEntry* hit =
-      impl_->names.find(impl_->hasher(prefix), [&](const NameEntry& e) { return e.is(prefix); });
-  return hit == nullptr ? nullptr : &hit->group();
+Match Fib::find(std::string_view prefix) const {
+  if (prefix.empty() || prefix.size() > kMaxNameBytes) return {};
+  PrefixCell* hit =
+      impl_->names.find(impl_->hasher(prefix), [&](const PrefixCell& c) { return c.is(prefix); });
+  if (hit == nullptr) return {};
+  return {hit->group.load(std::memory_order_acquire), prefix};
 }
 
 const NodeRoute* Fib::node(NodeId node) const { return impl_->nodes.get(node.value); }
@@ -352,13 +299,24 @@ std::size_t Fib::prefix_count() const { return impl_->names.size(); }
 std::size_t Fib::node_count() const { return impl_->node_count.load(std::memory_order_relaxed); }
 std::size_t Fib::label_count() const { return impl_->labels.size(); }
 
-void Fib::for_each_prefix(const std::function<void(const InstanceGroup&)>& visit) const {
-  std::vector<const InstanceGroup*> groups;
-  groups.reserve(prefix_count());
-  impl_->names.for_each([&](NameEntry& entry) { groups.push_back(&entry.group()); });
-  std::sort(groups.begin(), groups.end(),
-            [](const auto* a, const auto* b) { return a->prefix < b->prefix; });
-  for (const InstanceGroup* group : groups) visit(*group);
+const crypto::Key16& Fib::key() const { return impl_->key; }
+const FibWork& Fib::work() const { return impl_->work; }
+
+FibMemory Fib::memory() const {
+  FibMemory out = impl_->held;
+  out.prefixes += impl_->names.bytes();
+  out.nodes += impl_->nodes.bytes();
+  return out;
+}
+
+void Fib::for_each_prefix(
+    const std::function<void(std::string_view, const InstanceGroup&)>& visit) const {
+  std::vector<const PrefixCell*> cells;
+  cells.reserve(prefix_count());
+  impl_->names.for_each([&](PrefixCell& cell) { cells.push_back(&cell); });
+  std::sort(cells.begin(), cells.end(),
+            [](const auto* a, const auto* b) { return a->text() < b->text(); });
+  for (const PrefixCell* cell : cells) visit(cell->text(), *cell->group.load());
 }
 
 void Fib::for_each_node(const std::function<void(NodeId, const NodeRoute&)>& visit) const {

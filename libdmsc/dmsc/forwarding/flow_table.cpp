@@ -119,16 +119,14 @@ void FlowTable::for_each(
   }
 }
 
-std::optional<FlowPin> pin_flow(const Fib& fib, const InstanceGroup& group, FlowTable& flows,
+std::optional<FlowPin> pin_flow(const Fib& fib, Instances instances, FlowTable& flows,
                                 std::uint64_t flow, Time now, Below below,
                                 const InstanceLoad* load) {
   if (const FlowPin* pin = flows.find(flow, now)) {
-    bool lives = std::any_of(
-        group.instances.begin(), group.instances.end(),
-        [&](const InstanceEntry& i) { return i.egress == pin->egress && i.id == pin->instance; });
+    bool lives = serves(fib, instances, pin->egress, pin->instance);
     if (lives && (pin->established || can_reach(fib, pin->egress))) return *pin;
   }
-  const InstanceEntry* chosen = choose_instance(fib, group, flow, below, load);
+  const InstanceEntry* chosen = choose_instance(fib, instances, flow, below, load);
   if (chosen == nullptr) return std::nullopt;
   FlowPin pin{chosen->egress, chosen->id, false};
   flows.pin(flow, pin, now);

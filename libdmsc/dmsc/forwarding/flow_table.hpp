@@ -70,11 +70,11 @@ class FlowTable {
   std::uint64_t evictions_ = 0;
 };
 
-// Where a packet of `flow` goes: its pin while that instance is in the group, else a new choice
+// Where a packet of `flow` goes: its pin while that instance serves(), else a new choice
 // (choose_instance), which is pinned. A flow that is not established moves also when its egress
 // cannot be reached; an established one does not (the caller answers egress-unreachable).
 // nullopt: no instance can be reached.
-std::optional<FlowPin> pin_flow(const Fib& fib, const InstanceGroup& group, FlowTable& flows,
+std::optional<FlowPin> pin_flow(const Fib& fib, Instances instances, FlowTable& flows,
                                 std::uint64_t flow, Time now, Below below = Below::no,
                                 const InstanceLoad* load = nullptr);
 

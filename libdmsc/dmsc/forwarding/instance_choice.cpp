@@ -10,7 +10,7 @@ namespace {
 
 struct Candidates {
   const Fib& fib;
-  const InstanceGroup& group;
+  Instances instances;
   Below below;
 
   bool usable(const InstanceEntry& instance) const {
@@ -19,7 +19,7 @@ struct Candidates {
 
   std::uint64_t total_weight() const {
     std::uint64_t total = 0;
-    for (const InstanceEntry& instance : group.instances) {
+    for (const InstanceEntry& instance : instances) {
       if (instance.weight != 0 && usable(instance)) total += instance.weight;
     }
     return total;
@@ -29,7 +29,7 @@ struct Candidates {
   // may die between counting and this: the last usable one seen then serves.
   const InstanceEntry* at(std::uint64_t point, const InstanceEntry* skip = nullptr) const {
     const InstanceEntry* last = nullptr;
-    for (const InstanceEntry& instance : group.instances) {
+    for (const InstanceEntry& instance : instances) {
       if (&instance == skip || instance.weight == 0 || !usable(instance)) continue;
       last = &instance;
       if (point < instance.weight) break;
@@ -38,14 +38,14 @@ struct Candidates {
     return last;
   }
 
-  // For when no usable instance has weight. The distance is the route's: the group's may be older.
+  // For when no usable instance has weight.
   const InstanceEntry* last_resort() const {
     const InstanceEntry* best = nullptr;
     std::uint32_t best_distance = 0;
-    for (const InstanceEntry& i : group.instances) {
+    for (const InstanceEntry& i : instances) {
       if (!usable(i)) continue;
       const NodeRoute* route = fib.node(i.egress);
-      std::uint32_t distance = route == nullptr ? kNone : route->distance;
+      std::uint32_t distance = route == nullptr ? kNone : std::uint32_t{route->distance};
       if (best == nullptr ||
           std::tie(i.draining, distance) < std::tie(best->draining, best_distance)) {
         best = &i;
@@ -69,9 +69,16 @@ bool can_reach(const Fib& fib, NodeId node) {
   return route->alternate && fib.link_alive(route->alternate->link);
 }
 
-const InstanceEntry* choose_instance(const Fib& fib, const InstanceGroup& group, std::uint64_t flow,
+bool serves(const Fib& fib, Instances instances, NodeId egress, InstanceId id) {
+  for (const InstanceEntry& instance : instances) {
+    if (instance.egress == egress && instance.id == id) return fib.node(egress) != nullptr;
+  }
+  return false;
+}
+
+const InstanceEntry* choose_instance(const Fib& fib, Instances instances, std::uint64_t flow,
                                      Below below, const InstanceLoad* load) {
-  Candidates candidates{fib, group, below};
+  Candidates candidates{fib, instances, below};
   std::uint64_t total = candidates.total_weight();
   if (total == 0) return candidates.last_resort();
   std::uint64_t hash = mix(flow);
@@ -85,11 +92,11 @@ const InstanceEntry* choose_instance(const Fib& fib, const InstanceGroup& group,
   return second_freer ? second : first;
 }
 
-const InstanceEntry* nearest_instance(const Fib& fib, NodeId self, const InstanceGroup& group,
+const InstanceEntry* nearest_instance(const Fib& fib, NodeId self, Instances instances,
                                       Below below) {
   const InstanceEntry* best = nullptr;
   std::uint32_t best_distance = 0;
-  for (const InstanceEntry& i : group.instances) {
+  for (const InstanceEntry& i : instances) {
     if (below == Below::yes && !i.covering) continue;
     std::uint32_t distance = 0;
     if (i.egress != self) {

@@ -1,5 +1,6 @@
 // explain NAME: what happens to a packet for a name, step by step, and why: which LSA says so, which grant
-// allows it, which policy weighs it, which path it takes and what broke the ties.
+// allows it, which policy weighs it, which path it takes and what broke the ties. Looks up what concerns the
+// name and nothing else, so it answers in milliseconds at a million prefixes.
 #include "dmsc/forwarding/decision.hpp"
 #include "dmsc/node/inspect.hpp"
 #include "dmsc/node/inspect_explain.hpp"
@@ -16,7 +17,7 @@ class Explanation {
 
   Json run() {
     announced();
-    if (const forwarding::InstanceGroup* group = matched()) chosen(*group);
+    if (const forwarding::Match match = matched()) chosen(match);
     if (verdict_.empty()) verdict_ = "reachable";
     return Json{{"name", name_.text()}, {"verdict", verdict_}, {"steps", steps_}};
   }
@@ -37,10 +38,10 @@ class Explanation {
   void announced() {
     bool any = false;
     for (Name name = name_; !name.empty(); name = name.parent()) {
-      for (const Announcement& a : announcements(node_, name)) {
+      for (const auto& a : node_.routes().prefixes().announcements(name, node_.domain_time())) {
         if (name != name_ && !a.entry.covering) continue;
         any = true;
-        const LsaReference lsa = reference(node_, a.lsa);
+        const LsaReference lsa = reference(node_, a.lsa->key);
         note("lsdb", true,
              node_.name_of(a.origin) + " announces " + name.text() + " (" +
                  std::to_string(a.entry.instances.size()) + " instances" +
@@ -55,11 +56,11 @@ class Explanation {
     if (!any) note("lsdb", false, "no node announces " + name_.text() + " or a covering name above it");
   }
 
-  const forwarding::InstanceGroup* matched() {
-    const routing::RibRoute* route = node_.rib().match(name_);
-    if (route == nullptr) {
+  forwarding::Match matched() {
+    const auto route = node_.rib().match(name_);
+    if (!route) {
       step("rib", false, "no route: nothing usable matches " + name_.text());
-      return nullptr;
+      return {};
     }
     std::string text = route->prefix.text();
     if (route->choices.empty()) {
@@ -71,12 +72,12 @@ class Explanation {
     }
     step("rib", !route->choices.empty(), text);
     policies(*route);
-    const forwarding::InstanceGroup* group = fib_.match(name_.text());
-    step("fib", group != nullptr,
-         group != nullptr ? group->prefix.text() + " with " + std::to_string(group->instances.size()) +
-                                " instances"
-                          : "not in the FIB");
-    return group;
+    const forwarding::Match match = fib_.match(name_.text());
+    step("fib", static_cast<bool>(match),
+         match ? std::string(match.prefix) + " with " + std::to_string(match->instances().size()) +
+                     " instances"
+               : "not in the FIB");
+    return match;
   }
 
   // What the scheduling center has to say about this prefix.
@@ -113,18 +114,19 @@ class Explanation {
 
   std::uint64_t tier_end() const { return std::uint64_t{nearest_} * (100 + kTierPercent) / 100; }
 
-  void chosen(const forwarding::InstanceGroup& group) {
+  void chosen(const forwarding::Match& match) {
     std::set<NodeId> shown;
-    for (const forwarding::InstanceEntry& i : group.instances) {
+    for (const forwarding::InstanceEntry& i : match->instances()) {
       instance(i);
       bool first = shown.insert(i.egress).second;
       if (first && reached(i.egress)) next_hops(i.egress);
     }
-    auto below = forwarding::is_below(group, name_.text());
-    const auto* nearest = forwarding::nearest_instance(fib_, node_.identity().id, group, below);
+    auto below = forwarding::is_below(match, name_.text());
+    const auto* nearest =
+        forwarding::nearest_instance(fib_, node_.identity().id, match->instances(), below);
     if (nearest == nullptr) return step("nearest", false, "no instance serves this name now");
     step("nearest", true, "by name alone a packet goes to " + node_.name_of(nearest->egress) +
-                              tie(group, *nearest));
+                              tie(match, *nearest));
     path(nearest->egress);
   }
 
@@ -134,8 +136,8 @@ class Explanation {
 
   std::uint64_t distance(NodeId egress) const {
     if (egress == node_.identity().id) return 0;
-    const routing::Destination* d = node_.rib().destination(egress);
-    return d == nullptr ? routing::kUnreachable : d->distance;
+    const forwarding::NodeRoute* route = fib_.node(egress);
+    return route == nullptr ? routing::kUnreachable : std::uint32_t{route->distance};
   }
 
   void instance(const forwarding::InstanceEntry& i) {
@@ -152,9 +154,9 @@ class Explanation {
   }
 
   // Why this one and not another as near.
-  std::string tie(const forwarding::InstanceGroup& group, const forwarding::InstanceEntry& best) const {
+  std::string tie(const forwarding::Match& match, const forwarding::InstanceEntry& best) const {
     std::size_t equal = 0;
-    for (const forwarding::InstanceEntry& i : group.instances) {
+    for (const forwarding::InstanceEntry& i : match->instances()) {
       bool other = i.egress != best.egress && reached(i.egress) && i.draining == best.draining;
       equal += other && distance(i.egress) == distance(best.egress) ? 1 : 0;
     }

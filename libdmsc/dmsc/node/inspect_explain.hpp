@@ -6,15 +6,6 @@
 
 namespace dmsc::node::inspect {
 
-// One entry of the LSDB with a given name.
-struct Announcement {
-  NodeId origin;
-  wire::LsaKey lsa;     // that says so
-  wire::PrefixEntry entry;
-  std::string refusal;  // empty: it is used
-};
-std::vector<Announcement> announcements(NodeImpl& node, const Name& name);
-
 struct LsaReference {
   std::string text;  // "LSA sg-4/prefix/0, epoch 1795359615, sequence 4, 12 s old"
   Json json;         // origin, type, fragment, epoch, sequence, age_s, remaining_s

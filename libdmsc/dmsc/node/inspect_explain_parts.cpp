@@ -15,30 +15,7 @@ bool allows(const wire::Grant& grant, const Name& name, bool covering) {
   return own || (!covering && std::find(grant.pools.begin(), grant.pools.end(), name) != grant.pools.end());
 }
 
-// The fragment of the origin's Prefix LSA that has this very entry.
-wire::LsaKey fragment_with(NodeImpl& node, NodeId origin, const wire::PrefixEntry& entry) {
-  wire::LsaKey key{origin, wire::LsaType::prefix, 0};
-  for (; key.fragment < wire::kMaxLsaFragments; ++key.fragment) {
-    wire::LsaPtr lsa = node.engine().find(key);
-    auto body = lsa == nullptr ? Result<wire::PrefixBody>(wire::PrefixBody{})
-                               : wire::decode_prefix_body(lsa->body());
-    bool here = body.ok() && std::find(body->entries.begin(), body->entries.end(), entry) != body->entries.end();
-    if (here) return key;
-  }
-  return {origin, wire::LsaType::prefix, 0};
-}
-
 }  // namespace
-
-std::vector<Announcement> announcements(NodeImpl& node, const Name& name) {
-  std::vector<Announcement> out;
-  for (const auto& [origin, entry] : node.routes().announced(name)) {
-    auto refused = node.routes().refused().find({origin, name});
-    out.push_back({origin, fragment_with(node, origin, entry), entry,
-                   refused == node.routes().refused().end() ? "" : refused->second});
-  }
-  return out;
-}
 
 LsaReference reference(NodeImpl& node, const wire::LsaKey& key) {
   std::string text = "LSA " + node.name_of(key.origin) + "/" + wire::to_string(key.type) + "/" +

@@ -54,7 +54,7 @@ Result<ProbeSpec> probe_target(const Node& node, const Arguments& arguments) {
   if (!node_only) {
     auto name = Name::parse(text);
     if (!name) return name.error();
-    if (node.rib().match(*name) != nullptr || !node.find_node(text)) {
+    if (node.rib().match(*name) || !node.find_node(text)) {
       spec.destination = text;
       return spec;
     }

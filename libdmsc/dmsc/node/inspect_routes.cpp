@@ -47,13 +47,13 @@ Json routes(const NodeImpl& node) {
 Json fib(dataplane::DataPlane& plane, const NodeImpl& node) {
   Json rows = Json::array();
   const forwarding::Fib& table = plane.fib();
-  table.for_each_prefix([&](const forwarding::InstanceGroup& group) {
-    for (const forwarding::InstanceEntry& i : group.instances) {
-      rows.push_back(Json{{"prefix", group.prefix.text()},
+  table.for_each_prefix([&](std::string_view prefix, const forwarding::InstanceGroup& group) {
+    for (const forwarding::InstanceEntry& i : group.instances()) {
+      rows.push_back(Json{{"prefix", prefix},
                           {"covering", i.covering},
                           {"egress", node.name_of(i.egress)},
                           {"instance", i.id.value},
-                          {"weight", i.weight},
+                          {"weight", std::uint32_t{i.weight}},
                           {"via", fib_via(node, table, i.egress)}});
     }
   });

@@ -40,8 +40,8 @@ std::set<Name> InstanceProber::names(Time now) {
 void InstanceProber::round() {
   std::vector<Key> targets;
   for (const Name& name : names(node_.now())) {
-    const routing::RibRoute* route = node_.rib().find(name);
-    if (route == nullptr) continue;
+    const auto route = node_.rib().find(name);
+    if (!route) continue;
     for (const auto& choice : route->choices) targets.push_back({name, choice.instance});
   }
   std::sort(targets.begin(), targets.end());
@@ -65,8 +65,8 @@ void InstanceProber::probe_now(const Name& prefix) {
   Time until_soon = node_.now() - kInUse + kOnDemand;
   Time& last = in_use_.try_emplace(prefix, until_soon).first->second;
   last = std::max(last, until_soon);
-  const routing::RibRoute* route = node_.rib().find(prefix);
-  if (route == nullptr) return;
+  const auto route = node_.rib().find(prefix);
+  if (!route) return;
   for (const auto& choice : route->choices) probe({prefix, choice.instance});
 }
 

@@ -34,9 +34,11 @@ ListenerId NodeImpl::subscribe_lsdb(std::function<void(const LsdbEvent&)> listen
 
 // The RIB is in the middle of a change: listeners hear of it afterwards, once per name.
 void NodeImpl::route_changed(const Name& prefix) {
-  if (!routes_to_tell_.insert(prefix).second || routes_to_tell_.size() > 1) return;
+  if (!route_listeners_.empty()) routes_to_tell_.insert(prefix);
+  if (std::exchange(routes_told_, true)) return;
   boost::asio::post(io_, [this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.expired()) return;
+    routes_told_ = false;
     std::set<Name> names = std::exchange(routes_to_tell_, {});
     for (auto& [id, listener] : route_listeners_) {
       for (const Name& name : names) listener(name);

@@ -123,7 +123,7 @@ void NodeImpl::take(const linkstate::AdjacencyDown& down) {
 void NodeImpl::take(const linkstate::LsdbChanged& change) {
   bool removed = change.kind == linkstate::ChangeKind::removed;
   const wire::Lsa& lsa = *change.lsa;
-  if (removed ? trust_.forget(lsa) : trust_.learn(lsa)) trust_learnt();
+  if (removed ? trust_.forget(lsa) : trust_.learn(lsa)) trust_learnt(lsa.key.origin);
   if (!removed && is_issuer_origin(lsa.key.origin)) {
     auto object = wire::decode_object_body(lsa.body());
     if (object) store_.set_object(lsa.key, *object);

@@ -43,10 +43,10 @@ std::optional<Json> NodeImpl::lsdb_row(const std::string& text) const {
 
 // Where the instances are; how far, the destination's row in "paths" says.
 std::optional<Json> NodeImpl::route_row(const std::string& prefix) const {
-  const forwarding::InstanceGroup* group = plane_->fib().find(prefix);
-  if (group == nullptr) return std::nullopt;
+  const forwarding::Match route = plane_->fib().find(prefix);
+  if (!route) return std::nullopt;
   Json instances = Json::array();
-  for (const forwarding::InstanceEntry& i : group->instances) {
+  for (const forwarding::InstanceEntry& i : route->instances()) {
     instances.push_back(Json{{"egress", name_of(i.egress)},
                              {"instance", i.id.value},
                              {"covering", i.covering},
@@ -89,7 +89,9 @@ void NodeImpl::attach_feeds() {
                                   [this](const std::string& key) { return lsdb_row(key); }});
   inspect_->follow_topic("routes", {[this](const Name_& name) {
                                       plane_->fib().for_each_prefix(
-                                          [&](const forwarding::InstanceGroup& g) { name(g.prefix.text()); });
+                                          [&](std::string_view prefix, const forwarding::InstanceGroup&) {
+                                            name(prefix);
+                                          });
                                     },
                                     [this](const std::string& key) { return route_row(key); }});
   inspect_->follow_topic("paths", {[this](const Name_& name) {

@@ -187,7 +187,7 @@ class NodeImpl final : public Node {
   void news(const TrustNews& news);
   void set_link_keys(const crypto::KeyChain& keys);
   void heard_time(DomainTime time);
-  void trust_learnt();
+  void trust_learnt(NodeId origin);
   void reconsider();
   void look_at_expiry();
 
@@ -233,6 +233,7 @@ class NodeImpl final : public Node {
   runtime::log::RateLimiter refusal_log_{seconds(1), 20};
   bool trust_dirty_ = false;
   bool ask_again_ = false;          // learnt from the SPA: LSAs that wait may be judged now
+  std::set<NodeId> trust_dirty_origins_;  // 0: all
   Time reconsidered_{};
   std::set<wire::Revocation::NodeRef> rechecked_;
 
@@ -258,6 +259,7 @@ class NodeImpl final : public Node {
   std::map<ListenerId, std::function<void()>> trust_listeners_;
   std::map<ListenerId, std::function<void(const Name&)>> route_listeners_;
   std::set<Name> routes_to_tell_;
+  bool routes_told_ = false;  // posted
 
   std::map<std::string, TopicHandler> topics_;
   runtime::InspectServer* inspect_ = nullptr;

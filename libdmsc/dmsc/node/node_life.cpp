@@ -132,8 +132,10 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                [this] {
                  if (synchronised_) spf_after_sync_ = true;
                  changed("paths");
+                 changed("routes");
                  tell_paths();
-               }}),
+               },
+               [this](const wire::LsaKey& key) { return engine_.find(key); }}),
       control_(io, {[this](LinkId link, ByteView datagram) { engine_.receive(now(), link, datagram); },
                     [this] { pump(); },
                     [this](LinkId link, int) {

@@ -22,7 +22,8 @@ bool NodeImpl::learn_object(ByteView object, const char* source) {
   }
   inject(object);
   ask_again_ = ask_again_ || *learnt;
-  if (*learnt) trust_learnt();
+  bool grant = wire::object_kind(object).value() == wire::ObjectKind::grant;  // an own one
+  if (*learnt) trust_learnt(grant ? identity_.id : issuer_origin(0));
   return true;
 }
 
@@ -66,9 +67,11 @@ void NodeImpl::heard_time(DomainTime time) {
   store_.set_domain_time(trust_.domain_time(now()));
 }
 
-// Coalesced: a burst of grants at synchronisation is looked at once.
-void NodeImpl::trust_learnt() {
+// Coalesced: a burst of grants at synchronisation is looked at once. What a node's LSAs teach concerns
+// that node alone, what an issuer's teach all.
+void NodeImpl::trust_learnt(NodeId origin) {
   trust_dirty_ = true;
+  trust_dirty_origins_.insert(is_issuer_origin(origin) ? NodeId{} : origin);
   heard_time(trust_.newest_signed());
 }
 
@@ -82,7 +85,13 @@ void NodeImpl::reconsider() {
   }
   // What LSAs teach, the engine itself asks for again.
   if (std::exchange(ask_again_, false)) engine_.retry_waiting(now());
-  routes_.reconsider(now(), domain_time());
+  std::set<NodeId> origins = std::exchange(trust_dirty_origins_, {});
+  if (origins.count(NodeId{}) != 0) {
+    routes_.reconsider(now(), domain_time());
+  } else {
+    for (NodeId origin : origins) routes_.reconsider(now(), domain_time(), origin);
+  }
+  routes_.end_grants(domain_time());
   for (auto& [id, listener] : trust_listeners_) listener();
   changed("trust");
 }

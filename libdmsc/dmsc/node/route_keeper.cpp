@@ -10,60 +10,87 @@ RouteKeeper::RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding
       fib_(fib),
       hooks_(std::move(hooks)),
       backoff_(delays),
-      rib_(self, *this) {}
+      writer_(fib, writer_hooks()),
+      rib_(self, writer_, 25, fib.key()),
+      prefixes_(
+          trust, rib_,
+          [this](const wire::LsaKey& key) { return hooks_.read ? hooks_.read(key) : nullptr; },
+          fib.key()) {}
 
 RouteKeeper::~RouteKeeper() = default;
+
+void RouteKeeper::stamp(std::uint64_t& writes, Time& last) {
+  ++writes;
+  if (clock_) last = clock_();
+}
+
+forwarding::FibWriter::Hooks RouteKeeper::writer_hooks() {
+  return {[this](std::string_view prefix) {
+            stamp(fib_writes_.prefixes, fib_writes_.last_prefix);
+            if (!hooks_.route) return;
+            if (auto name = Name::parse(prefix)) hooks_.route(*name);
+          },
+          [this](NodeId, bool fresh) {
+            stamp(fib_writes_.nodes, fib_writes_.last_node);
+            if (fresh) fib_writes_.last_new_node = fib_writes_.last_node;
+          }};
+}
 
 bool RouteKeeper::trusted(NodeId origin) const {
   return origin == self_ || trust_.identity(origin) != nullptr;
 }
 
 void RouteKeeper::lsa_installed(Time now, DomainTime domain_now, const wire::Lsa& lsa) {
-  FragmentKey key{lsa.key.origin, lsa.key.fragment};
   if (lsa.key.type == wire::LsaType::node) {
-    auto body = wire::decode_node_body(lsa.body());
-    node_bodies_[key] = body.ok() ? *body : wire::NodeBody{};
-    apply_node(now, key.first, key.second);
+    FragmentKey key{lsa.key.origin, lsa.key.fragment};
+    apply_node(now, key, node_lsas_[key], lsa.body());
   } else if (lsa.key.type == wire::LsaType::prefix) {
-    auto body = wire::decode_prefix_body(lsa.body());
-    wire::PrefixBody& held = prefix_bodies_[key.first][key.second];
-    wire::PrefixBody next = body.ok() ? *body : wire::PrefixBody{};
-    if (held == next && !next.entries.empty()) return;
-    held = std::move(next);
-    apply_prefixes(key.first, domain_now);
-    find_expiry();
+    prefixes_.installed(domain_now, lsa);
   }
 }
 
 void RouteKeeper::lsa_removed(Time now, DomainTime domain_now, const wire::LsaKey& key) {
   if (key.type == wire::LsaType::node) {
-    if (node_bodies_.erase({key.origin, key.fragment}) == 0) return;
-    if (in_topology_.erase({key.origin, key.fragment}) != 0) {
-      topology_changed(now, key.origin, topology_.remove(key.origin, key.fragment));
-    }
+    auto it = node_lsas_.find({key.origin, key.fragment});
+    if (it == node_lsas_.end()) return;
+    bool counted = it->second;
+    node_lsas_.erase(it);
+    if (counted) topology_changed(now, key.origin, topology_.remove(key.origin, key.fragment));
   } else if (key.type == wire::LsaType::prefix) {
-    auto it = prefix_bodies_.find(key.origin);
-    if (it == prefix_bodies_.end() || it->second.erase(key.fragment) == 0) return;
-    if (it->second.empty()) prefix_bodies_.erase(it);
-    apply_prefixes(key.origin, domain_now);
-    find_expiry();
+    prefixes_.removed(domain_now, key);
   }
 }
 
 void RouteKeeper::reconsider(Time now, DomainTime domain_now) {
-  for (const auto& [key, body] : node_bodies_) apply_node(now, key.first, key.second);
-  for (const auto& [origin, fragments] : prefix_bodies_) apply_prefixes(origin, domain_now);
-  find_expiry();
+  for (auto& [key, in_topology] : node_lsas_) read_node(now, key, in_topology);
+  prefixes_.reconsider(domain_now);
 }
 
-void RouteKeeper::apply_node(Time now, NodeId origin, std::uint16_t fragment) {
-  FragmentKey key{origin, fragment};
-  if (trusted(origin)) {
-    in_topology_.insert(key);
-    topology_changed(now, origin, topology_.set(origin, fragment, node_bodies_[key]));
-  } else if (in_topology_.erase(key) != 0) {
-    topology_changed(now, origin, topology_.remove(origin, fragment));
+void RouteKeeper::reconsider(Time now, DomainTime domain_now, NodeId origin) {
+  for (auto it = node_lsas_.lower_bound({origin, 0});
+       it != node_lsas_.end() && it->first.first == origin; ++it) {
+    read_node(now, it->first, it->second);
   }
+  prefixes_.reconsider(domain_now, origin);
+}
+
+void RouteKeeper::apply_node(Time now, const FragmentKey& key, bool& in_topology, ByteView raw) {
+  if (trusted(key.first)) {
+    in_topology = true;
+    auto body = wire::decode_node_body(raw);
+    topology_changed(now, key.first,
+                     topology_.set(key.first, key.second, body.ok() ? *body : wire::NodeBody{}));
+  } else if (std::exchange(in_topology, false)) {
+    topology_changed(now, key.first, topology_.remove(key.first, key.second));
+  }
+}
+
+// After a change of trust alone: what counts already is left as it is.
+void RouteKeeper::read_node(Time now, const FragmentKey& key, bool& in_topology) {
+  if (in_topology == trusted(key.first)) return;
+  wire::LsaPtr lsa;
+  if (hooks_.read) lsa = hooks_.read({key.first, wire::LsaType::node, key.second});
+  if (lsa || in_topology) apply_node(now, key, in_topology, lsa ? lsa->body() : ByteView{});
 }
 
 void RouteKeeper::topology_changed(Time now, NodeId origin,
@@ -86,90 +113,26 @@ bool RouteKeeper::reaches_new(NodeId origin) const {
   return false;
 }
 
-// By name, so that the domain's limits cut alike at every node.
-std::vector<wire::PrefixEntry> RouteKeeper::entries_of(NodeId origin) const {
-  std::vector<wire::PrefixEntry> out;
-  auto it = prefix_bodies_.find(origin);
-  if (it == prefix_bodies_.end()) return out;
-  for (const auto& [fragment, body] : it->second) {
-    out.insert(out.end(), body.entries.begin(), body.entries.end());
-  }
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-    return a.name < b.name;
-  });
-  return out;
-}
-
-bool RouteKeeper::usable(NodeId origin, const wire::PrefixEntry& entry, DomainTime domain_now,
-                         std::string& reason, DomainTime& until) const {
-  auto own = trust_.may_announce(origin, entry.name, entry.covering, domain_now);
-  if (own.allowed) {
-    until = own.until;
-    return true;
-  }
-  // Joining a pool is originating its name (DESIGN section 3).
-  auto pool = trust_.may_join_pool(origin, entry.name, domain_now);
-  if (pool.allowed && !entry.covering) {
-    until = pool.until;
-    return true;
-  }
-  reason = own.reason;
-  return false;
-}
-
-void RouteKeeper::apply_prefixes(NodeId origin, DomainTime domain_now) {
-  auto first = refused_.lower_bound({origin, Name{}});
-  while (first != refused_.end() && first->first.first == origin) first = refused_.erase(first);
-  const wire::DomainParameters& limits = trust_.parameters();
-  std::vector<wire::PrefixEntry> good;
-  DomainTime earliest;
-  for (wire::PrefixEntry& entry : entries_of(origin)) {
-    Name name = entry.name;
-    std::string reason;
-    DomainTime until;
-    if (good.size() >= limits.max_prefixes_per_node) {
-      reason = "over the domain's limit of prefixes per node";
-    } else if (usable(origin, entry, domain_now, reason, until)) {
-      if (entry.instances.size() > limits.max_instances_per_prefix) {
-        entry.instances.resize(limits.max_instances_per_prefix);
-      }
-      if (earliest == DomainTime{} || until < earliest) earliest = until;
-      good.push_back(std::move(entry));
-      continue;
-    }
-    refused_[{origin, name}] = reason;
-  }
-  if (good.empty()) {
-    expiry_.erase(origin);
-  } else {
-    expiry_[origin] = earliest;
-  }
-  rib_.set_prefixes(origin, std::move(good));
-}
-
-void RouteKeeper::find_expiry() {
-  next_expiry_ = DomainTime{};
-  for (const auto& [origin, until] : expiry_) {
-    if (next_expiry_ == DomainTime{} || until < next_expiry_) next_expiry_ = until;
-  }
-}
-
 void RouteKeeper::link_up(LinkId link, NodeId neighbour, std::uint32_t metric) {
   own_links_[link] = OwnLink{neighbour, metric};
   fib_.set_link_alive(link.value, true);
-  refresh_labels();
+  for (auto& [label, state] : labels_) {
+    if (state.next == neighbour || state.link == link) refresh_label(state);
+  }
 }
 
 void RouteKeeper::link_down(LinkId link) {
   own_links_.erase(link);
   fib_.set_link_alive(link.value, false);
-  refresh_labels();
+  for (auto& [label, state] : labels_) {
+    if (state.link == link) refresh_label(state);
+  }
 }
 
 void RouteKeeper::link_drained(LinkId link, bool drained) {
   if (drained) drained_links_.insert(link);
   else drained_links_.erase(link);
-  refresh_labels();
+  for (auto& [label, state] : labels_) refresh_label(state);
 }
 
 void RouteKeeper::tick(Time now) {
@@ -211,9 +174,13 @@ LinkId RouteKeeper::best_link(NodeId neighbour) const {
 }
 
 Status RouteKeeper::set_label(PathLabel label, NodeId egress, NodeId next) {
-  labels_[label] = LabelState{label, egress, next, LinkId{}};
-  refresh_labels();
-  if (labels_[label].link) return Ok{};
+  LabelState& state = labels_[label];
+  if (state.egress != egress || state.next != next) {
+    fib_.remove_label(label);
+    state = LabelState{label, egress, next, LinkId{}};
+  }
+  refresh_label(state);
+  if (state.link) return Ok{};
   return make_error(Errc::unavailable, "no link to node ", std::to_string(next.value), " is up");
 }
 
@@ -222,34 +189,20 @@ void RouteKeeper::remove_label(PathLabel label) {
   fib_.remove_label(label);
 }
 
-void RouteKeeper::refresh_labels() {
-  for (auto& [label, state] : labels_) {
-    LinkId link = best_link(state.next);
-    if (link == state.link) continue;
-    state.link = link;
-    if (link) {
-      fib_.set_label({label, state.egress, {link.value, state.next}});
-    } else {
-      fib_.remove_label(label);
-    }
+void RouteKeeper::refresh_label(LabelState& state) {
+  LinkId link = best_link(state.next);
+  if (link == state.link) return;
+  state.link = link;
+  if (link) {
+    fib_.set_label({state.label, state.egress, {link.value, state.next}});
+  } else {
+    fib_.remove_label(state.label);
   }
 }
 
 std::vector<RouteKeeper::LabelState> RouteKeeper::labels() const {
   std::vector<LabelState> out;
   for (const auto& [label, state] : labels_) out.push_back(state);
-  return out;
-}
-
-std::vector<std::pair<NodeId, wire::PrefixEntry>> RouteKeeper::announced(const Name& name) const {
-  std::vector<std::pair<NodeId, wire::PrefixEntry>> out;
-  for (const auto& [origin, fragments] : prefix_bodies_) {
-    for (const auto& [fragment, body] : fragments) {
-      for (const wire::PrefixEntry& entry : body.entries) {
-        if (entry.name == name) out.emplace_back(origin, entry);
-      }
-    }
-  }
   return out;
 }
 

@@ -2,7 +2,7 @@
 // labels (DESIGN section 5). Driven by the node on the control thread; knows no socket and no clock.
 //
 //   Node LSAs ───► Topology ─► SpfBackoff ─► run_spf + alternates ─┐
-//   Prefix LSAs ─► grants? ─► usable entries per origin ───────────┴─► Rib ─► FibWriter ─► Fib
+//   Prefix LSAs ─► PrefixKeeper: grants, limits, differences ──────┴─► Rib ─► FibWriter ─► Fib
 #pragma once
 #include <functional>
 #include <map>
@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "dmsc/forwarding/fib.hpp"
+#include "dmsc/forwarding/fib_writer.hpp"
+#include "dmsc/routing/prefix_keeper.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf_backoff.hpp"
 #include "dmsc/routing/topology.hpp"
@@ -19,32 +20,32 @@
 
 namespace dmsc::node {
 
-// A prefix in the LSDB that this node does not use, for `explain`.
-struct RefusedPrefix {
-  NodeId origin;
-  Name name;
-  std::string reason;
-};
-
-class RouteKeeper final : public routing::RibSink {
+class RouteKeeper {
  public:
   struct Hooks {
-    std::function<void(const Name&)> route;  // changed or gone, already in the FIB; must not call back
+    // Came, changed its instances or went, and the FIB has it; must not call back. Not told: weights.
+    std::function<void(const Name&)> route;
     std::function<void()> spf_done;
+    // The LSDB's copy of an LSA, null if it has none: nothing of an LSA is kept here.
+    routing::PrefixKeeper::Reader read;
   };
   RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding::Fib& fib, Hooks hooks,
               routing::SpfDelayConfig delays = {});
-  ~RouteKeeper() override;
+  ~RouteKeeper();
 
   // A verified Node or Prefix LSA was installed or refreshed, or (removed) left the LSDB. Bodies that
   // do not decode count as empty.
   void lsa_installed(Time now, DomainTime domain_now, const wire::Lsa& lsa);
   void lsa_removed(Time now, DomainTime domain_now, const wire::LsaKey& key);
-  // Grants, identities, revocations or domain time changed: decides again about every prefix, and
-  // about the nodes whose identity is no longer good.
+  // Issuers, revocations or parameters changed: decides again about every prefix, and about the
+  // nodes whose identity is no longer good.
   void reconsider(Time now, DomainTime domain_now);
-  // When the first grant in use ends: reconsider() then. Nothing in use ends: the zero time.
-  DomainTime next_expiry() const { return next_expiry_; }
+  // The same for what one node originates: its identity or grants changed.
+  void reconsider(Time now, DomainTime domain_now, NodeId origin);
+  // Decides again where a grant in use has ended.
+  void end_grants(DomainTime domain_now) { prefixes_.end_grants(domain_now); }
+  // When the first grant in use ends: end_grants() then. Nothing in use ends: the zero time.
+  DomainTime next_expiry() const { return prefixes_.next_expiry(); }
 
   // An own adjacency: its link carries data or not. Takes effect on the FIB at once.
   void link_up(LinkId link, NodeId neighbour, std::uint32_t metric);
@@ -72,9 +73,8 @@ class RouteKeeper final : public routing::RibSink {
   routing::Rib& rib() { return rib_; }
   const routing::Rib& rib() const { return rib_; }
   const routing::Topology& topology() const { return topology_; }
-  const std::map<std::pair<NodeId, Name>, std::string>& refused() const { return refused_; }
-  // Every LSDB entry of exactly that name, usable or not: origin and entry.
-  std::vector<std::pair<NodeId, wire::PrefixEntry>> announced(const Name& name) const;
+  // Every LSDB entry of a name, usable or not and why; how many there are.
+  const routing::PrefixKeeper& prefixes() const { return prefixes_; }
   std::uint64_t spf_runs() const { return spf_runs_; }
   const routing::SpfBackoff& backoff() const { return backoff_; }
   Duration last_spf_took() const { return last_spf_took_; }
@@ -87,26 +87,18 @@ class RouteKeeper final : public routing::RibSink {
   };
   const FibWrites& fib_writes() const { return fib_writes_; }
 
-  // routing::RibSink
-  void route_changed(const routing::RibRoute& route) override;
-  void route_removed(const Name& prefix) override;
-  void destination_changed(NodeId node, const routing::Destination& destination) override;
-  void destination_removed(NodeId node) override;
-
  private:
+  using FragmentKey = std::pair<NodeId, std::uint16_t>;
   bool trusted(NodeId origin) const;
-  void apply_node(Time now, NodeId origin, std::uint16_t fragment);
-  void apply_prefixes(NodeId origin, DomainTime domain_now);
+  void apply_node(Time now, const FragmentKey& key, bool& in_topology, ByteView body);
+  void read_node(Time now, const FragmentKey& key, bool& in_topology);
+  void stamp(std::uint64_t& writes, Time& last);
+  forwarding::FibWriter::Hooks writer_hooks();
   void topology_changed(Time now, NodeId origin, const routing::TopologyChange& change);
   bool reaches_new(NodeId origin) const;
-  std::vector<wire::PrefixEntry> entries_of(NodeId origin) const;
   void publish_paths();
-  bool usable(NodeId origin, const wire::PrefixEntry& entry, DomainTime domain_now,
-              std::string& reason, DomainTime& until) const;
-  void find_expiry();
   void run_spf();
-  void stamp(std::uint64_t& writes, Time& last);
-  void refresh_labels();
+  void refresh_label(LabelState& state);
   LinkId best_link(NodeId neighbour) const;
 
   NodeId self_;
@@ -115,14 +107,10 @@ class RouteKeeper final : public routing::RibSink {
   Hooks hooks_;
   routing::Topology topology_;
   routing::SpfBackoff backoff_;
+  forwarding::FibWriter writer_;
   routing::Rib rib_;
-  using FragmentKey = std::pair<NodeId, std::uint16_t>;
-  std::map<FragmentKey, wire::NodeBody> node_bodies_;
-  std::set<FragmentKey> in_topology_;
-  std::map<NodeId, std::map<std::uint16_t, wire::PrefixBody>> prefix_bodies_;
-  std::map<std::pair<NodeId, Name>, std::string> refused_;
-  std::map<NodeId, DomainTime> expiry_;  // earliest end of a grant in use, by origin
-  DomainTime next_expiry_;
+  routing::PrefixKeeper prefixes_;
+  std::map<FragmentKey, bool> node_lsas_;  // true: counts for the topology
   struct OwnLink {
     NodeId neighbour;
     std::uint32_t metric = 0;

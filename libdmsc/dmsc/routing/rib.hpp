@@ -1,15 +1,22 @@
 // The RIB: which instances serve a prefix, how far they are, and in which shares traffic goes to
-// them (DESIGN section 5). It publishes into a forwarding::Fib through RibSink: groups by id, so a
-// topology or policy change rewrites groups and never prefixes.
+// them (DESIGN section 5). Everything is behind an indirection:
+//
+//   prefix ──► instance group (who serves, weights) ──► egress ──► destination (next hops)
+//
+// A change of topology rewrites destinations and the weights of groups with several egresses, a
+// policy those of one group, and neither touches a prefix. The Rib tells a RibSink what changed.
 #pragma once
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "dmsc/name/name.hpp"
+#include "dmsc/name/name_hash.hpp"
+#include "dmsc/routing/instance_groups.hpp"
 #include "dmsc/routing/spf.hpp"
 
 namespace dmsc::routing {
@@ -46,43 +53,92 @@ struct WeightPolicy {
   std::uint64_t version = 0;
 };
 
-// Receives what changed, on the thread that called the Rib, in the order that never lets a route
-// point at a destination not yet told: destinations, routes by name, then removals. Must not call
-// the Rib's setters. A route of one egress whose distance alone changed is not told again: the
-// distance is the destination's.
+// One instance of a group as told to the sink. A group holds all that are announced, reachable or
+// not: whether an egress can be reached is its destination's matter.
+struct GroupMember {
+  NodeId egress;
+  InstanceId id;
+  std::uint32_t weight = 0;
+  bool draining = false;
+  bool covering = false;
+  friend bool operator==(const GroupMember&, const GroupMember&) = default;
+};
+
+// Receives what changed, on the thread that called the Rib, in an order that never lets anything
+// point at what is not told yet: destinations, a group before the first route to it, then removals
+// of routes, groups and destinations. Must not call the Rib's setters. Views are valid during the
+// call.
 class RibSink {
  public:
   virtual ~RibSink() = default;
-  virtual void route_changed(const RibRoute& route) = 0;
-  virtual void route_removed(const Name& prefix) = 0;
+  // A new group; `covering`: one of the members is. Ids are dense and may be used again.
+  virtual void group_added(InstanceGroupId group, bool covering,
+                           std::span<const GroupMember> members) = 0;
+  // The same members in the same order, with other weights.
+  virtual void group_weights(InstanceGroupId group, std::span<const std::uint32_t> weights) = 0;
+  virtual void group_removed(InstanceGroupId group) = 0;
+  virtual void route_changed(std::string_view prefix, InstanceGroupId group) = 0;
+  virtual void route_removed(std::string_view prefix) = 0;
   virtual void destination_changed(NodeId node, const Destination& destination) = 0;
   virtual void destination_removed(NodeId node) = 0;
 };
 
+// Bytes held, by what for.
+struct RibMemory {
+  std::size_t names = 0, prefixes = 0, groups = 0, origins = 0, destinations = 0;
+  std::size_t total() const { return names + prefixes + groups + origins + destinations; }
+};
+
 class Rib {
  public:
-  // Instances within `tier_percent` of the nearest distance share the traffic by capacity.
-  explicit Rib(NodeId self, RibSink& sink, unsigned tier_percent = 25);
+  // Instances within `tier_percent` of the nearest distance share the traffic by capacity. `key`
+  // seeds the hashes; random per process (names are attackers' input).
+  explicit Rib(NodeId self, RibSink& sink, unsigned tier_percent = 25, const NameKey& key = {});
   ~Rib();
   Rib(const Rib&) = delete;
   Rib& operator=(const Rib&) = delete;
-  // The whole set of usable prefixes of `origin` (already checked against grants). Diffs inside;
-  // entries of the same name are united. Never runs SPF.
-  void set_prefixes(NodeId origin, std::vector<wire::PrefixEntry> entries);
-  // A new SPF result; publishes only destinations and routes that changed. This node itself is a
+
+  // What `origin` announces in one fragment of its Prefix LSA: the whole set of usable entries
+  // (already checked against grants), which replaces the one before. Entries of one origin with the
+  // same name are united, in the order of fragments. Never runs SPF. The origin is a node id.
+  // Returns how many prefixes the fragment has.
+  std::size_t set_fragment(NodeId origin, std::uint16_t fragment,
+                           std::span<const wire::PrefixEntry> entries);
+  // The same by difference, in time proportional to it, for a fragment set with every name once.
+  // `layout` has an item for each entry of the new version, in order: the place of the same entry
+  // in the version before, or kFresh for the next of `fresh`. False, with nothing done, if a name
+  // would be there twice.
+  static constexpr std::uint16_t kFresh = 0xffff;
+  bool update_fragment(NodeId origin, std::uint16_t fragment, std::span<const std::uint16_t> layout,
+                       std::span<const wire::PrefixEntry> fresh);
+  // All of an origin's prefixes at once, as fragment 0; other fragments are emptied.
+  void set_prefixes(NodeId origin, std::span<const wire::PrefixEntry> entries);
+
+  // A new SPF result; publishes only destinations and groups that changed. This node itself is a
   // destination with distance 0 and no next hop.
   void set_spf(const Topology& topology, SpfResult result);
   // Kept also for a prefix not there yet. A version lower than the one held is ignored.
   void set_weights(const WeightPolicy& policy);
   void clear_weights(const Name& prefix);
-  // Valid until the next setter. A prefix whose egresses are all unreachable has no choices.
-  const RibRoute* find(const Name& prefix) const;
+
+  // The route as it is now. A prefix whose egresses are all unreachable has no choices.
+  std::optional<RibRoute> find(const Name& prefix) const;
   // The longest prefix that serves `name`: itself, or a covering one above it (others are passed
   // over). The same rule as forwarding::Fib::match().
-  const RibRoute* match(const Name& name) const;
+  std::optional<RibRoute> match(const Name& name) const;
   std::vector<RibRoute> routes() const;  // sorted by name
+  // In no particular order and without what a route costs to make.
+  void for_each_prefix(
+      const std::function<void(std::string_view prefix, bool covering)>& visit) const;
+  // The fragments in which `origin` announces the prefix, rising.
+  std::vector<std::uint16_t> fragments(NodeId origin, const Name& prefix) const;
+  // Who announces it, reachable or not, rising.
+  std::vector<NodeId> origins(const Name& prefix) const;
   const Destination* destination(NodeId node) const;
   std::uint64_t spf_runs() const;
+  std::size_t prefix_count() const;
+  std::size_t group_count() const;
+  RibMemory memory() const;
 
  private:
   struct Impl;

@@ -6,65 +6,60 @@
 namespace dmsc::routing {
 namespace {
 
-struct Candidate {
-  InstanceChoice choice;
-  std::uint32_t capacity = 0;
-};
-
-std::vector<Candidate> reachable(const std::vector<Source>& sources,
-                                 const std::function<std::uint32_t(NodeId)>& distance) {
-  std::vector<Candidate> out;
-  for (const Source& source : sources) {
-    std::uint32_t d = distance(source.origin);
-    if (d == kUnreachable) continue;
-    for (const wire::PrefixInstance& i : source.instances) {
-      InstanceChoice choice{{source.origin, i.id}, d, 0, i.capacity == 0, source.covering};
-      out.push_back({choice, i.capacity});
-    }
-  }
-  std::sort(out.begin(), out.end(), [](const Candidate& a, const Candidate& b) {
-    return std::tie(a.choice.distance, a.choice.instance) <
-           std::tie(b.choice.distance, b.choice.instance);
-  });
-  return out;
-}
-
-// True if the policy gave somebody a share.
-bool weigh_by_policy(std::vector<Candidate>& candidates, const WeightPolicy& policy) {
+bool weigh_by_policy(std::span<const Member> members, const WeightPolicy& policy,
+                     const DistanceOf& distance, std::vector<std::uint32_t>& weights) {
   bool any = false;
-  for (Candidate& c : candidates) {
-    auto it = policy.weights.find(c.choice.instance);
-    if (it == policy.weights.end() || c.choice.draining) continue;
-    c.choice.weight = it->second;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Member& m = members[i];
+    auto it = policy.weights.find({NodeId{m.egress}, InstanceId{m.id}});
+    if (it == policy.weights.end() || m.capacity == 0) continue;
+    if (distance(NodeId{m.egress}) == kUnreachable) continue;
+    weights[i] = it->second;
     any = any || it->second != 0;
   }
+  if (!any) std::fill(weights.begin(), weights.end(), 0U);
   return any;
 }
 
-void weigh_by_distance(std::vector<Candidate>& candidates, unsigned tier_percent) {
-  auto nearest = std::find_if(candidates.begin(), candidates.end(),
-                              [](const Candidate& c) { return !c.choice.draining; });
-  if (nearest == candidates.end()) return;
-  std::uint64_t limit = std::uint64_t{nearest->choice.distance} * (100 + tier_percent);
-  for (Candidate& c : candidates) {
-    if (std::uint64_t{c.choice.distance} * 100 <= limit) c.choice.weight = c.capacity;
+void weigh_by_distance(std::span<const Member> members, unsigned tier_percent,
+                       const DistanceOf& distance, std::vector<std::uint32_t>& weights) {
+  std::uint32_t nearest = kUnreachable;
+  for (const Member& m : members) {
+    if (m.capacity != 0) nearest = std::min(nearest, distance(NodeId{m.egress}));
+  }
+  if (nearest == kUnreachable) return;
+  std::uint64_t limit = std::uint64_t{nearest} * (100 + tier_percent);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    std::uint32_t d = distance(NodeId{members[i].egress});
+    if (d != kUnreachable && std::uint64_t{d} * 100 <= limit) weights[i] = members[i].capacity;
   }
 }
 
 }  // namespace
 
-RibRoute make_route(const Name& prefix, const std::vector<Source>& sources,
-                    const WeightPolicy* policy, unsigned tier_percent,
-                    const std::function<std::uint32_t(NodeId)>& distance) {
-  RibRoute route;
-  route.prefix = prefix;
-  route.covering =
-      std::any_of(sources.begin(), sources.end(), [](const Source& s) { return s.covering; });
-  std::vector<Candidate> candidates = reachable(sources, distance);
-  route.from_policy = policy != nullptr && weigh_by_policy(candidates, *policy);
-  if (!route.from_policy) weigh_by_distance(candidates, tier_percent);
-  for (const Candidate& c : candidates) route.choices.push_back(c.choice);
-  return route;
+bool weigh(std::span<const Member> members, const WeightPolicy* policy, unsigned tier_percent,
+           const DistanceOf& distance, std::vector<std::uint32_t>& weights) {
+  weights.assign(members.size(), 0);
+  if (policy != nullptr && weigh_by_policy(members, *policy, distance, weights)) return true;
+  weigh_by_distance(members, tier_percent, distance, weights);
+  return false;
+}
+
+void choose(std::span<const Member> members, const WeightPolicy* policy, unsigned tier_percent,
+            const DistanceOf& distance, RibRoute& route) {
+  std::vector<std::uint32_t> weights;
+  route.from_policy = weigh(members, policy, tier_percent, distance, weights);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Member& m = members[i];
+    route.covering = route.covering || m.covering != 0;
+    std::uint32_t d = distance(NodeId{m.egress});
+    if (m.id == 0 || d == kUnreachable) continue;
+    route.choices.push_back(
+        {{NodeId{m.egress}, InstanceId{m.id}}, d, weights[i], m.capacity == 0, m.covering != 0});
+  }
+  std::sort(route.choices.begin(), route.choices.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.distance, a.instance) < std::tie(b.distance, b.instance);
+  });
 }
 
 }  // namespace dmsc::routing

@@ -91,6 +91,7 @@ class TrustStore {
   DomainId domain() const { return domain_; }
 
  private:
+  friend class Announcer;  // announcer.hpp: the same questions for many names
   Question question_of(NodeId origin) const;
   void name_issuer(Question& question, ByteView object) const;
 

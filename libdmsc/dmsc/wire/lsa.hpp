@@ -146,6 +146,7 @@ struct PrefixEntry {
   std::vector<PrefixInstance> instances;
   friend bool operator==(const PrefixEntry&, const PrefixEntry&) = default;
 };
+inline constexpr std::uint16_t kPrefixEntryTlv = 1;  // in the body of a Prefix LSA: one entry
 struct PrefixBody {
   std::vector<PrefixEntry> entries;
   std::vector<UnknownTlv> unknown;

@@ -10,7 +10,7 @@ constexpr std::uint16_t kTlvAttributes = 1, kTlvAdjacency = 2;
 constexpr std::uint8_t kFlagOverload = 1, kFlagNoTransit = 2;
 constexpr std::size_t kAdjacencyBytes = 44;
 // Prefix: 1 entry {flags 8, interface 16, name length 8, name, instances {id 16, capacity 16}}.
-constexpr std::uint16_t kTlvPrefix = 1;
+constexpr std::uint16_t kTlvPrefix = kPrefixEntryTlv;
 constexpr std::uint8_t kFlagCovering = 1;
 constexpr std::size_t kPrefixFixedBytes = 4, kInstanceBytes = 4;
 // Identity and signed objects: 1 the opaque bytes.

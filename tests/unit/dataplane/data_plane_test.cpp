@@ -191,7 +191,8 @@ TEST_CASE("R41 data plane: a packet with egress 0 is matched by name at every ho
   Row row;
   Name name = *Name::parse("B/4");
   for (TestNode* node : {&row.a, &row.b, &row.c}) {
-    node->plane->fib().set_prefix({name, false, {{NodeId{3}, InstanceId{1}, 1, 1}}, 1});
+    node->plane->fib().set_prefix(
+        forwarding::PrefixRoute{name, false, {{NodeId{3}, InstanceId{1}, false, true, 1}}});
   }
   auto spec = request(1, 0);
   CHECK(row.a.send(spec, "x").by_name);

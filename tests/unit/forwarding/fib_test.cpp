@@ -16,8 +16,7 @@ using namespace dmsc::forwarding;
 namespace {
 
 std::string matched(const Fib& fib, std::string_view text) {
-  const InstanceGroup* g = fib.match(text);
-  return g == nullptr ? "" : g->prefix.text();
+  return std::string(fib.match(text).prefix);
 }
 
 std::string random_name(std::mt19937& random) {
@@ -33,7 +32,7 @@ void check_batch(const Fib& fib, std::mt19937& random) {
   std::vector<std::string> texts{"", std::string(300, 'a'), "a//b"};
   for (std::size_t n = random() % 80; n-- > 0;) texts.push_back(random_name(random));
   std::vector<std::string_view> names(texts.begin(), texts.end());
-  std::vector<const InstanceGroup*> found(names.size());
+  std::vector<Match> found(names.size());
   fib.match_batch(names, found);
   for (std::size_t i = 0; i < names.size(); ++i) REQUIRE(found[i] == fib.match(names[i]));
 }
@@ -107,7 +106,7 @@ TEST_CASE("fib: any bytes may be asked for") {
   for (int i = 1; i < 16; ++i) deep += "/b";
   CHECK(matched(t.fib, deep) == "a");
   CHECK(matched(t.fib, deep + "/b").empty());
-  CHECK(t.fib.find("") == nullptr);
+  CHECK_FALSE(t.fib.find(""));
 }
 
 TEST_CASE("fib: agrees with a plain map through random sets, removals and growth") {
@@ -136,7 +135,8 @@ TEST_CASE("fib: agrees with a plain map through random sets, removals and growth
       REQUIRE(t.fib.prefix_count() == model.size());
     }
     std::vector<std::string> listed;
-    t.fib.for_each_prefix([&](const InstanceGroup& g) { listed.push_back(g.prefix.text()); });
+    t.fib.for_each_prefix(
+        [&](std::string_view prefix, const InstanceGroup&) { listed.emplace_back(prefix); });
     REQUIRE(listed.size() == model.size());
     CHECK(std::equal(listed.begin(), listed.end(), model.begin(),
                      [](const auto& a, const auto& b) { return a == b.first; }));
@@ -187,13 +187,13 @@ TEST_CASE("fib: what a reader holds stays whole until the reclaimer frees it") {
   Fib fib(crypto::Key16{}, reclaimer);
   fib.set_prefix(group("a/b", {instance(1, 1)}));
   fib.set_node(NodeId{2}, {{hop(1, 2)}, std::nullopt, 5});
-  const InstanceGroup* held = fib.match("a/b");
+  const InstanceGroup* held = fib.match("a/b").group;
   const NodeRoute* route = fib.node(NodeId{2});
   fib.set_prefix(group("a/b", {instance(9, 9)}));
   fib.remove_node(NodeId{2});
-  CHECK(held->instances.front().egress == NodeId{1});
+  CHECK(held->instances().front().egress == NodeId{1});
   CHECK(route->distance == 5);
-  CHECK(fib.match("a/b")->instances.front().egress == NodeId{9});
+  CHECK(fib.match("a/b")->instances().front().egress == NodeId{9});
   CHECK(reclaimer.held() == 2);
   for (int i = 0; i < 100; ++i) fib.set_prefix(group("n/" + std::to_string(i), {instance(1, 1)}));
   CHECK(reclaimer.held() > 2);  // old tables
@@ -209,8 +209,8 @@ TEST_CASE("fib: readers find what was always there while a writer changes everyt
   std::thread reader([&] {
     for (unsigned i = 0; !stop || looked < 1000; ++i) {
       std::string text = "keep/" + std::to_string(i % 50);
-      const InstanceGroup* g = fib.match(text);
-      if (g == nullptr || g->prefix.text() != text) ++lost;
+      Match found = fib.match(text);
+      if (!found || found.prefix != text || found->instances().size() != 1) ++lost;
       ++looked;
     }
   });

@@ -14,14 +14,13 @@ inline NextHop hop(std::uint32_t link, std::uint32_t neighbour) {
   return {link, NodeId{neighbour}};
 }
 
-inline InstanceEntry instance(std::uint32_t egress, std::uint16_t id, std::uint32_t weight = 1,
-                              std::uint32_t distance = 0) {
-  return {NodeId{egress}, InstanceId{id}, weight, distance, false, true};
+inline InstanceEntry instance(std::uint32_t egress, std::uint16_t id, std::uint32_t weight = 1) {
+  return {NodeId{egress}, InstanceId{id}, false, true, weight};
 }
 
-inline InstanceGroup group(std::string_view prefix, std::vector<InstanceEntry> instances,
-                           bool covering = false) {
-  return {name(prefix), covering, std::move(instances), 0};
+inline PrefixRoute group(std::string_view prefix, std::vector<InstanceEntry> instances,
+                         bool covering = false) {
+  return {name(prefix), covering, std::move(instances)};
 }
 
 // Frees nothing until told, like a reader that has not come to its quiescent point.

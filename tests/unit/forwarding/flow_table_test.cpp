@@ -31,11 +31,11 @@ struct FixedLoad : InstanceLoad {
   }
 };
 
-std::map<NodeId, int> shares(const Fib& fib, const InstanceGroup& g,
+std::map<NodeId, int> shares(const Fib& fib, const PrefixRoute& g,
                              const InstanceLoad* load = nullptr) {
   std::map<NodeId, int> out;
   for (std::uint64_t flow = 0; flow < 10000; ++flow) {
-    ++out[choose_instance(fib, g, flow, Below::no, load)->egress];
+    ++out[choose_instance(fib, g.instances, flow, Below::no, load)->egress];
   }
   return out;
 }
@@ -53,30 +53,30 @@ TEST_CASE("F13 instances: new flows are shared by weight") {
 
 TEST_CASE("F13 instances: unreachable ones get nothing, weightless ones serve when no other can") {
   Gateway g;
-  InstanceEntry draining = instance(2, 1, 0, 20);
+  InstanceEntry draining = instance(2, 1, 0);
   draining.draining = true;
-  InstanceGroup b = group("B", {draining, instance(3, 1, 5, 30), instance(4, 1, 0, 40)});
-  CHECK(choose_instance(g.fib, b, 1)->egress == NodeId{3});
+  PrefixRoute b = group("B", {draining, instance(3, 1, 5), instance(4, 1, 0)});
+  CHECK(choose_instance(g.fib, b.instances, 1)->egress == NodeId{3});
   g.fib.set_link_alive(3, false);
-  CHECK(choose_instance(g.fib, b, 1)->egress == NodeId{4});  // farther, but not draining
+  CHECK(choose_instance(g.fib, b.instances, 1)->egress == NodeId{4});  // farther, but not draining
   g.fib.remove_node(NodeId{4});
-  CHECK(choose_instance(g.fib, b, 1)->egress == NodeId{2});
+  CHECK(choose_instance(g.fib, b.instances, 1)->egress == NodeId{2});
   g.fib.set_link_alive(2, false);
-  CHECK(choose_instance(g.fib, b, 1) == nullptr);
-  CHECK(choose_instance(g.fib, group("C", {}), 1) == nullptr);
+  CHECK(choose_instance(g.fib, b.instances, 1) == nullptr);
+  CHECK(choose_instance(g.fib, {}, 1) == nullptr);
 }
 
 TEST_CASE("F14 instances: of two candidates the less loaded per unit of weight takes the flow") {
   Gateway g;
-  InstanceGroup b = group("B", {instance(2, 1, 100), instance(3, 1, 100)});
+  PrefixRoute b = group("B", {instance(2, 1, 100), instance(3, 1, 100)});
   FixedLoad load;
   load.loads = {{NodeId{2}, 10}, {NodeId{3}, 9}};
   auto got = shares(g.fib, b, &load);
   CHECK(got[NodeId{3}] == 10000);
-  InstanceGroup uneven = group("B", {instance(2, 1, 200), instance(3, 1, 100)});
+  PrefixRoute uneven = group("B", {instance(2, 1, 200), instance(3, 1, 100)});
   load.loads = {{NodeId{2}, 18}, {NodeId{3}, 10}};  // 0.09 against 0.10 per unit
   CHECK(shares(g.fib, uneven, &load)[NodeId{2}] == 10000);
-  InstanceGroup three = group("B", {instance(2, 1, 1), instance(3, 1, 1), instance(4, 1, 1)});
+  PrefixRoute three = group("B", {instance(2, 1, 1), instance(3, 1, 1), instance(4, 1, 1)});
   load.loads = {{NodeId{2}, 50}, {NodeId{3}, 1}, {NodeId{4}, 1}};
   auto spread = shares(g.fib, three, &load);
   CHECK(spread.count(NodeId{2}) == 0);
@@ -129,28 +129,28 @@ TEST_CASE("F15 flow table: agrees with a plain list on random use") {
 TEST_CASE("F16 flows: a flow stays with its instance while that lives, whatever the weights say") {
   Gateway g;
   FlowTable table(100, seconds(60), 1);
-  InstanceGroup b = group("B", {instance(2, 1, 100), instance(3, 1, 0)});
-  FlowPin first = *pin_flow(g.fib, b, table, 7, at(0));
+  PrefixRoute b = group("B", {instance(2, 1, 100), instance(3, 1, 0)});
+  FlowPin first = *pin_flow(g.fib, b.instances, table, 7, at(0));
   CHECK(first == FlowPin{NodeId{2}, InstanceId{1}, false});
-  InstanceGroup moved = group("B", {instance(2, 1, 0), instance(3, 1, 100)});
-  CHECK(*pin_flow(g.fib, moved, table, 7, at(1)) == first);
-  CHECK(pin_flow(g.fib, moved, table, 8, at(1))->egress == NodeId{3});
+  PrefixRoute moved = group("B", {instance(2, 1, 0), instance(3, 1, 100)});
+  CHECK(*pin_flow(g.fib, moved.instances, table, 7, at(1)) == first);
+  CHECK(pin_flow(g.fib, moved.instances, table, 8, at(1))->egress == NodeId{3});
 
   g.fib.set_link_alive(2, false);
   table.establish(7, at(2));
-  CHECK(pin_flow(g.fib, moved, table, 7, at(2))->egress == NodeId{2});  // established: stays
-  InstanceGroup gone = group("B", {instance(3, 1, 100)});
-  CHECK(pin_flow(g.fib, gone, table, 7, at(3))->egress == NodeId{3});  // its instance left
+  CHECK(pin_flow(g.fib, moved.instances, table, 7, at(2))->egress == NodeId{2});  // established: stays
+  PrefixRoute gone = group("B", {instance(3, 1, 100)});
+  CHECK(pin_flow(g.fib, gone.instances, table, 7, at(3))->egress == NodeId{3});  // its instance left
   CHECK_FALSE(table.find(7, at(3))->established);
 }
 
 TEST_CASE("F16 flows: one not yet answered moves when its egress cannot be reached") {
   Gateway g;
   FlowTable table(100, seconds(60), 1);
-  InstanceGroup b = group("B", {instance(2, 1, 100), instance(3, 1, 1)});
+  PrefixRoute b = group("B", {instance(2, 1, 100), instance(3, 1, 1)});
   table.pin(7, {NodeId{2}, InstanceId{1}}, at(0));
   g.fib.set_link_alive(2, false);
-  CHECK(pin_flow(g.fib, b, table, 7, at(1))->egress == NodeId{3});
+  CHECK(pin_flow(g.fib, b.instances, table, 7, at(1))->egress == NodeId{3});
   g.fib.set_link_alive(3, false);
-  CHECK_FALSE(pin_flow(g.fib, b, table, 7, at(2)).has_value());
+  CHECK_FALSE(pin_flow(g.fib, b.instances, table, 7, at(2)).has_value());
 }

@@ -13,8 +13,8 @@ namespace {
 TestDomain row() { return TestDomain({{"sg-1", "sg"}, {"sr-2", "sr"}, {"sg-3", "sg"}}, {{1, 2}, {2, 3}}); }
 
 bool has_route(TestDomain& domain, std::uint32_t node, const std::string& name) {
-  const auto* route = domain[node].node->rib().find(*Name::parse(name));
-  return route != nullptr && !route->choices.empty();
+  const auto route = domain[node].node->rib().find(*Name::parse(name));
+  return route && !route->choices.empty();
 }
 
 bool announce(TestDomain& domain) {
@@ -56,7 +56,7 @@ TEST_CASE("R23 R24 R42 R43 nodes: a granted prefix reaches every FIB and a packe
   auto spec = request(1, 0, "B/4");
   spec.flags = wire::kFlagTrace;
   spec.record_slots = 8;
-  REQUIRE(domain.run_until([&] { return domain[1].node->data_plane().fib().match("B/4") != nullptr; }));
+  REQUIRE(domain.run_until([&] { return static_cast<bool>(domain[1].node->data_plane().fib().match("B/4")); }));
   CHECK(domain[1].send(spec, "hello").by_name);
   REQUIRE(domain.run_until([&] { return domain[3].sink.packets().size() == 1; }));
   auto packet = domain[3].sink.packets()[0];
@@ -82,7 +82,7 @@ TEST_CASE("N5 R12 R15 nodes: a prefix without a grant is in no RIB, its announce
     CHECK_FALSE(has_route(domain, id, "C/1"));
     CHECK_FALSE(has_route(domain, id, "B/4/x"));
     CHECK(has_route(domain, id, "B/4"));
-    CHECK(domain[id].node->data_plane().fib().find("C/1") == nullptr);
+    CHECK_FALSE(domain[id].node->data_plane().fib().find("C/1"));
   }
   Json why = domain[1].show("explain", {"C/1"});
   CHECK(why["verdict"].get<std::string>().find("no route") != std::string::npos);

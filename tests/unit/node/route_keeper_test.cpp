@@ -43,7 +43,7 @@ struct Fixture {
   forwarding::ImmediateReclaimer reclaimer;
   forwarding::Fib fib{crypto::Key16{}, reclaimer};
   int spf = 0;
-  RouteKeeper keeper{NodeId{1}, trust, fib, {nullptr, [this] { ++spf; }}};
+  RouteKeeper keeper{NodeId{1}, trust, fib, {nullptr, [this] { ++spf; }, nullptr}};
   Time now{};
   std::uint64_t sequence = 0;
 };

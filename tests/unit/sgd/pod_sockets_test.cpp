@@ -129,10 +129,8 @@ struct MiniGateway : PodEvents {
       return server->status(stream, {"", prefix, sgd::AnnouncementState::refused, "not_owner: no", {}});
     }
     InstanceId id{next_instance++};
-    forwarding::InstanceGroup group;
-    group.prefix = service.prefix;
-    group.instances.push_back({kSelf, id, 100, 0, false, false});
-    plane->fib().set_prefix(group);
+    plane->fib().set_prefix(
+        forwarding::PrefixRoute{service.prefix, false, {{kSelf, id, false, false, 100}}});
     view.instances.push_back({id, leases[stream], identity(), Name(), true, service});
     publish();
     server->status(stream, {"", prefix, sgd::AnnouncementState::granted, "", id});

@@ -1,0 +1,134 @@
+// The parts a Fib is made of. Only fib.cpp includes this.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <new>
+#include <string_view>
+
+#include "dmsc/forwarding/fib.hpp"
+
+namespace dmsc::forwarding {
+
+// What an allocation of `n` bytes takes from the heap (glibc: a word of header, steps of 16).
+constexpr std::size_t heap_bytes(std::size_t n) {
+  return n + 8 <= 32 ? 32 : (n + 8 + 15) / 16 * 16;
+}
+
+// A prefix in one block of memory with its text, so that comparing a name and finding the group
+// mostly touch one cache line. Immutable but for the group it points at.
+class PrefixCell {
+ public:
+  const std::uint64_t hash;
+  std::atomic<InstanceGroup*> group;
+
+  static PrefixCell* make(std::uint64_t hash, InstanceGroup* group, std::string_view text) {
+    void* block = ::operator new(sizeof(PrefixCell) + text.size());
+    auto* cell = new (block) PrefixCell(hash, group, static_cast<std::uint8_t>(text.size()));
+    std::memcpy(static_cast<char*>(block) + sizeof(PrefixCell), text.data(), text.size());
+    return cell;
+  }
+  static void destroy(PrefixCell* cell) { ::operator delete(cell); }
+
+  std::string_view text() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
+  bool is(std::string_view other) const { return text() == other; }
+  std::size_t bytes() const { return heap_bytes(sizeof(PrefixCell) + size_); }
+
+ private:
+  PrefixCell(std::uint64_t h, InstanceGroup* g, std::uint8_t size)
+      : hash(h), group(g), size_(size) {}
+  std::uint8_t size_;
+};
+
+struct LabelSlot {
+  std::uint64_t hash;
+  LabelEntry entry;
+};
+
+// Pointers by node id, in chunks made on first use and never moved.
+class NodeArray {
+ public:
+  ~NodeArray() {
+    for (auto& slot : chunks_) {
+      Chunk* chunk = slot.load();
+      if (chunk == nullptr) continue;
+      for (auto& route : *chunk) delete route.load();
+      delete chunk;
+    }
+  }
+  NodeRoute* get(std::uint32_t id) const {
+    if (id > kMaxNodeId) return nullptr;
+    const Chunk* chunk = chunks_[id / kChunk].load(std::memory_order_acquire);
+    return chunk == nullptr ? nullptr : (*chunk)[id % kChunk].load(std::memory_order_acquire);
+  }
+  // Returns what was there.
+  NodeRoute* exchange(std::uint32_t id, NodeRoute* route) {
+    std::atomic<Chunk*>& slot = chunks_[id / kChunk];
+    if (slot.load(std::memory_order_relaxed) == nullptr) {
+      if (route == nullptr) return nullptr;
+      slot.store(new Chunk{}, std::memory_order_release);
+    }
+    return (*slot.load(std::memory_order_relaxed))[id % kChunk].exchange(route,
+                                                                         std::memory_order_acq_rel);
+  }
+  std::size_t bytes() const {
+    std::size_t out = sizeof *this;
+    for (const auto& chunk : chunks_) out += chunk.load() == nullptr ? 0 : sizeof(Chunk);
+    return out;
+  }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (std::uint32_t id = 0; id <= kMaxNodeId; ++id) {
+      if (chunks_[id / kChunk].load() == nullptr) {
+        id += kChunk - 1;
+      } else if (const NodeRoute* route = get(id)) {
+        visit(NodeId{id}, *route);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kChunk = 1024;
+  using Chunk = std::array<std::atomic<NodeRoute*>, kChunk>;
+  std::array<std::atomic<Chunk*>, kMaxNodeId / kChunk + 1> chunks_ = {};
+};
+
+// How many prefixes of each component count there are, and which counts occur at all: depths that
+// no prefix has are never looked up.
+class DepthMask {
+ public:
+  void add(std::size_t depth) {
+    ++count_[depth];
+    mask_.fetch_or(1U << depth, std::memory_order_acq_rel);
+  }
+  void remove(std::size_t depth) {
+    if (--count_[depth] == 0) mask_.fetch_and(~(1U << depth), std::memory_order_acq_rel);
+  }
+  std::uint32_t mask() const { return mask_.load(std::memory_order_acquire); }
+
+ private:
+  std::array<std::size_t, kMaxNameComponents + 1> count_ = {};
+  std::atomic<std::uint32_t> mask_ = 0;
+};
+
+// One longest match, prepared: where components end, and the hashes of the depths that can serve.
+struct LookUp {
+  std::string_view name;
+  std::size_t count = 0;     // components
+  std::uint32_t wanted = 0;  // bit i: the first i + 1 components may match; 0 = nothing can
+  std::uint8_t ends[kMaxNameComponents];
+  std::uint64_t hashes[kMaxNameComponents];
+
+  std::uint64_t longest() const { return hashes[31 - __builtin_clz(wanted)]; }
+  // Calls visit(i), longest first, until it returns true.
+  template <class Visit>
+  void for_each_depth(Visit visit) const {
+    for (std::uint32_t left = wanted; left != 0;) {
+      auto i = static_cast<std::size_t>(31 - __builtin_clz(left));
+      left &= ~(1U << i);
+      if (visit(i)) return;
+    }
+  }
+};
+
+}  // namespace dmsc::forwarding

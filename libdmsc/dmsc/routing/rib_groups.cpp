@@ -1,0 +1,159 @@
+// Weights of groups: from distances and policies, and what SPF and policies change in them.
+#include <algorithm>
+
+#include "dmsc/routing/rib_impl.hpp"
+
+namespace dmsc::routing {
+
+std::uint32_t Rib::Impl::distance(NodeId node) const {
+  if (node == self) return 0;
+  return node.value < destinations.size() ? destinations[node.value].distance : kUnreachable;
+}
+
+const WeightPolicy* Rib::Impl::policy(std::uint32_t id) const {
+  auto it = policy_by_id.find(id);
+  return it == policy_by_id.end() ? nullptr : &it->second->weights;
+}
+
+// The policy of a prefix's own group, or one that was waiting for the prefix.
+std::uint32_t Rib::Impl::policy_of(PrefixId prefix) const {
+  InstanceGroupId group = prefixes.group(prefix);
+  if (group != kNoInstanceGroup) return groups.policy(group);
+  if (policies.empty()) return 0;
+  auto name = Name::parse(prefixes.name(prefix));
+  auto it = name ? policies.find(*name) : policies.end();
+  return it == policies.end() ? 0 : it->second.id;
+}
+
+// The members' weights as they are now. A group of one egress has those it has while that egress
+// can be reached, whatever the distance: so no change of topology ever touches it.
+bool Rib::Impl::weigh_group(InstanceGroupId group, std::vector<std::uint32_t>& weights) const {
+  const WeightPolicy* by = policy(groups.policy(group));
+  if (!groups.several_egresses(group)) {
+    return weigh(
+        groups.members(group), by, tier_percent, [](NodeId) { return 0U; }, weights);
+  }
+  return weigh(
+      groups.members(group), by, tier_percent, [this](NodeId node) { return distance(node); },
+      weights);
+}
+
+void Rib::Impl::tell_group(InstanceGroupId group) {
+  std::vector<std::uint32_t> weights;
+  weigh_group(group, weights);
+  std::span<const Member> members = groups.members(group);
+  std::vector<GroupMember> told;
+  told.reserve(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Member& m = members[i];
+    if (m.id == 0) continue;
+    told.push_back(
+        {NodeId{m.egress}, InstanceId{m.id}, weights[i], m.capacity == 0, m.covering != 0});
+  }
+  std::span<std::uint32_t> held = groups.weights(group);
+  std::copy_n(weights.begin(), held.size(), held.begin());
+  sink.group_added(group, any_covering(members), told);
+}
+
+void Rib::Impl::refresh_group(InstanceGroupId group) {
+  std::vector<std::uint32_t> weights;
+  weigh_group(group, weights);
+  std::span<std::uint32_t> held = groups.weights(group);
+  if (!held.empty() && std::equal(held.begin(), held.end(), weights.begin())) return;
+  std::copy_n(weights.begin(), held.size(), held.begin());
+  std::span<const Member> members = groups.members(group);
+  std::size_t told = 0;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (members[i].id != 0) weights[told++] = weights[i];
+  }
+  weights.resize(told);
+  sink.group_weights(group, weights);
+}
+
+void Rib::Impl::route_to(PrefixId prefix, std::span<const Member> members,
+                         std::uint32_t policy_id) {
+  InstanceGroupId old = prefixes.group(prefix);
+  bool added = false;
+  InstanceGroupId next = groups.use(members, policy_id, added);
+  if (added) tell_group(next);
+  if (next == old) {
+    groups.release(next);
+    return;
+  }
+  prefixes.group(prefix) = next;
+  sink.route_changed(prefixes.name(prefix), next);
+  if (old == kNoInstanceGroup) return;
+  if (groups.release(old)) released.push_back(old);
+}
+
+void Rib::set_spf(const Topology& topology, SpfResult result) {
+  Impl& rib = *impl_;
+  ++rib.spf_runs;
+  std::vector<Destination> next(rib.destinations.size());
+  auto slot = [&](NodeId id) -> Destination& {
+    if (id.value >= next.size()) next.resize(id.value + 1);
+    return next[id.value];
+  };
+  for (std::uint32_t i = 0; i < result.destinations.size(); ++i) {
+    if (result.destinations[i].distance == kUnreachable) continue;
+    slot(topology.node(i)) = std::move(result.destinations[i]);
+  }
+  slot(rib.self) = Destination{0, {}, std::nullopt, Protection::none};
+  std::vector<Destination> was = std::exchange(rib.destinations, std::move(next));
+  was.resize(rib.destinations.size());
+  std::vector<InstanceGroupId> touched;
+  std::vector<NodeId> lost;
+  for (std::uint32_t id = 0; id < was.size(); ++id) {
+    const Destination &a = was[id], &b = rib.destinations[id];
+    if (a == b) continue;
+    if (a.distance != b.distance) {
+      const std::vector<InstanceGroupId>& shared = rib.groups.with_egress(id);
+      touched.insert(touched.end(), shared.begin(), shared.end());
+    }
+    if (b.distance == kUnreachable) {
+      lost.push_back(NodeId{id});
+    } else {
+      rib.sink.destination_changed(NodeId{id}, b);
+    }
+  }
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  for (InstanceGroupId group : touched) rib.refresh_group(group);
+  for (NodeId id : lost) rib.sink.destination_removed(id);
+}
+
+void Rib::set_weights(const WeightPolicy& policy) {
+  Impl& rib = *impl_;
+  auto [it, added] = rib.policies.try_emplace(policy.prefix);
+  if (!added && policy.version < it->second.weights.version) return;
+  it->second.weights = policy;
+  if (added) {
+    it->second.id = ++rib.last_policy;
+    rib.policy_by_id[it->second.id] = &it->second;
+  }
+  Impl::PrefixId prefix = rib.prefixes.find(policy.prefix.text());
+  if (prefix == PrefixTable::kNone) return;
+  InstanceGroupId group = rib.prefixes.group(prefix);
+  if (rib.groups.policy(group) == it->second.id) return rib.refresh_group(group);
+  std::span<const Member> members = rib.groups.members(group);
+  rib.scratch.assign(members.begin(), members.end());
+  rib.route_to(prefix, rib.scratch, it->second.id);
+  rib.finish();
+}
+
+void Rib::clear_weights(const Name& name) {
+  Impl& rib = *impl_;
+  auto it = rib.policies.find(name);
+  if (it == rib.policies.end()) return;
+  Impl::PrefixId prefix = rib.prefixes.find(name.text());
+  if (prefix != PrefixTable::kNone) {
+    std::span<const Member> members = rib.groups.members(rib.prefixes.group(prefix));
+    rib.scratch.assign(members.begin(), members.end());
+    rib.route_to(prefix, rib.scratch, 0);
+    rib.finish();
+  }
+  rib.policy_by_id.erase(it->second.id);
+  rib.policies.erase(it);
+}
+
+}  // namespace dmsc::routing

@@ -1,0 +1,297 @@
+// What origins announce, fragment by fragment, and how that makes up the instances of a prefix.
+#include <algorithm>
+
+#include "dmsc/routing/rib_impl.hpp"
+
+namespace dmsc::routing {
+namespace {
+
+using Members = std::vector<Member>;
+
+// What an entry says, in the order of before(). The first of several of one id counts.
+void append_members(const wire::PrefixEntry& entry, NodeId origin, Members& out) {
+  Member m;
+  m.egress = origin.value & 0x7fffffffU;
+  m.covering = entry.covering ? 1 : 0;
+  if (entry.instances.empty()) out.push_back(m);
+  for (const wire::PrefixInstance& i : entry.instances) {
+    m.id = i.id.value;
+    m.capacity = i.capacity;
+    out.push_back(m);
+  }
+}
+
+// Several things said by one origin of one prefix, the first said first: instances are united, and
+// if one of them covers, all do.
+void unite(Members& members) {
+  if (members.size() < 2) return;
+  std::stable_sort(members.begin(), members.end(), before);
+  auto same = [](const Member& a, const Member& b) { return !before(a, b) && !before(b, a); };
+  members.erase(std::unique(members.begin(), members.end(), same), members.end());
+  bool covering = any_covering(members);
+  if (members.size() > 1 && members.front().id == 0) members.erase(members.begin());
+  for (Member& m : members) m.covering = covering ? 1 : 0;
+}
+
+}  // namespace
+
+Rib::Impl::Fragment& Rib::Impl::fragment_of(std::uint32_t origin, std::uint16_t number) {
+  Origin& all = origins[origin];
+  auto at = std::lower_bound(all.begin(), all.end(), number,
+                             [](const Fragment& f, std::uint16_t n) { return f.number < n; });
+  if (at == all.end() || at->number != number) at = all.insert(at, Fragment{number, {}});
+  return *at;
+}
+
+void Rib::Impl::drop_if_empty(std::uint32_t origin, std::uint16_t number) {
+  auto it = origins.find(origin);
+  if (it == origins.end()) return;
+  Origin& all = it->second;
+  all.erase(
+      std::remove_if(all.begin(), all.end(),
+                     [&](const Fragment& f) { return f.number == number && f.prefixes.empty(); }),
+      all.end());
+  if (all.empty()) origins.erase(it);
+}
+
+// The origin's members of the prefix become `piece`, those of other origins stay.
+void Rib::Impl::replace_members(PrefixId prefix, std::uint32_t origin,
+                                std::span<const Member> piece) {
+  InstanceGroupId group = prefixes.group(prefix);
+  scratch.clear();
+  if (group != kNoInstanceGroup) {
+    std::span<const Member> now = groups.members(group);
+    auto begin = std::partition_point(now.begin(), now.end(),
+                                      [&](const Member& m) { return m.egress < origin; });
+    auto end =
+        std::partition_point(begin, now.end(), [&](const Member& m) { return m.egress == origin; });
+    if (std::equal(begin, end, piece.begin(), piece.end())) return;
+    scratch.assign(now.begin(), begin);
+    scratch.insert(scratch.end(), piece.begin(), piece.end());
+    scratch.insert(scratch.end(), end, now.end());
+  } else {
+    scratch.assign(piece.begin(), piece.end());
+  }
+  if (!scratch.empty()) return route_to(prefix, scratch, policy_of(prefix));
+  if (group == kNoInstanceGroup) return;
+  released.push_back(group);
+  groups.release(group);
+  prefixes.group(prefix) = kNoInstanceGroup;
+  unannounced.push_back(prefix);
+}
+
+// `fragment` says something of a prefix that another one spoke of alone so far.
+void Rib::Impl::remember_other_fragment(PrefixId prefix, std::uint32_t origin,
+                                        std::uint16_t fragment) {
+  Members said;
+  for (const Member& m : groups.members(prefixes.group(prefix))) {
+    if (m.egress == origin) said.push_back(m);
+  }
+  for (const Fragment& other : origins[origin]) {
+    if (other.number != fragment && other.has(prefix)) {
+      repeats[{prefix, origin}].push_back({other.number, std::move(said)});
+      return;
+    }
+  }
+}
+
+void Rib::Impl::set_repeat(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment,
+                           Members piece) {
+  auto it = repeats.find({prefix, origin});
+  std::vector<Repeat>& all = it->second;
+  auto at =
+      std::find_if(all.begin(), all.end(), [&](const Repeat& r) { return r.fragment >= fragment; });
+  bool there = at != all.end() && at->fragment == fragment;
+  if (piece.empty()) {
+    if (there) all.erase(at);
+  } else if (there) {
+    at->members = std::move(piece);
+  } else {
+    all.insert(at, {fragment, std::move(piece)});
+  }
+  Members united;
+  for (const Repeat& r : all) united.insert(united.end(), r.members.begin(), r.members.end());
+  if (all.size() < 2) repeats.erase(it);
+  unite(united);
+  replace_members(prefix, origin, united);
+}
+
+// `was_there`: the fragment held the prefix before.
+void Rib::Impl::announce(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment,
+                         bool was_there, Members piece) {
+  bool repeated = !repeats.empty() && repeats.count({prefix, origin}) != 0;
+  InstanceGroupId group = prefixes.group(prefix);
+  if (!repeated && !was_there && group != kNoInstanceGroup) {
+    std::span<const Member> now = groups.members(group);
+    auto at = std::partition_point(now.begin(), now.end(),
+                                   [&](const Member& m) { return m.egress < origin; });
+    if (at != now.end() && at->egress == origin) {
+      remember_other_fragment(prefix, origin, fragment);
+      repeated = true;
+    }
+  }
+  if (repeated) {
+    set_repeat(prefix, origin, fragment, std::move(piece));
+  } else {
+    replace_members(prefix, origin, piece);
+  }
+}
+
+void Rib::Impl::withdraw(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment) {
+  if (!repeats.empty() && repeats.count({prefix, origin}) != 0) {
+    set_repeat(prefix, origin, fragment, {});
+  } else {
+    replace_members(prefix, origin, {});
+  }
+}
+
+// Removals come last: no route points at a group when it goes.
+void Rib::Impl::finish() {
+  std::sort(unannounced.begin(), unannounced.end());
+  unannounced.erase(std::unique(unannounced.begin(), unannounced.end()), unannounced.end());
+  for (PrefixId prefix : unannounced) {
+    if (prefixes.group(prefix) != kNoInstanceGroup) continue;  // announced again in the same change
+    sink.route_removed(prefixes.name(prefix));
+    prefixes.erase(prefix);
+  }
+  unannounced.clear();
+  for (InstanceGroupId group : released) {
+    if (!groups.unused(group)) continue;
+    sink.group_removed(group);
+    groups.erase(group);
+  }
+  released.clear();
+}
+
+// The entries by prefix, those of one name next to each other in the order given. `order`: their
+// prefixes in that order, or sorted if one comes twice.
+Rib::Impl::Given Rib::Impl::by_prefix(std::span<const wire::PrefixEntry> entries,
+                                      std::vector<PrefixId>& order) {
+  Given given;
+  given.reserve(entries.size());
+  order.reserve(entries.size());
+  for (const wire::PrefixEntry& entry : entries) {
+    if (entry.name.empty()) continue;
+    given.emplace_back(prefixes.intern(entry.name.text()), &entry);
+    order.push_back(given.back().first);
+  }
+  std::stable_sort(given.begin(), given.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+  if (std::adjacent_find(given.begin(), given.end(), same) != given.end()) {
+    std::sort(order.begin(), order.end());
+    order.erase(std::unique(order.begin(), order.end()), order.end());
+  }
+  order.shrink_to_fit();
+  return given;
+}
+
+std::size_t Rib::set_fragment(NodeId origin, std::uint16_t number,
+                              std::span<const wire::PrefixEntry> entries) {
+  if (!origin || origin.value > kMaxNodeId) return 0;
+  Impl& rib = *impl_;
+  std::vector<Impl::PrefixId> next;
+  Impl::Given given = rib.by_prefix(entries, next);
+  Impl::Fragment& fragment = rib.fragment_of(origin.value, number);
+  std::vector<Impl::PrefixId> old = std::exchange(fragment.prefixes, {});
+  std::sort(old.begin(), old.end());
+  for (std::size_t i = 0; i < given.size();) {
+    Impl::PrefixId prefix = given[i].first;
+    Members piece;
+    for (; i < given.size() && given[i].first == prefix; ++i) {
+      append_members(*given[i].second, origin, piece);
+    }
+    unite(piece);
+    bool was_there = std::binary_search(old.begin(), old.end(), prefix);
+    rib.announce(prefix, origin.value, number, was_there, std::move(piece));
+  }
+  auto by_id = [](const auto& item, Impl::PrefixId id) { return item.first < id; };
+  for (Impl::PrefixId prefix : old) {
+    auto at = std::lower_bound(given.begin(), given.end(), prefix, by_id);
+    if (at == given.end() || at->first != prefix) rib.withdraw(prefix, origin.value, number);
+  }
+  std::size_t count = next.size();
+  fragment.prefixes = std::move(next);
+  if (count == 0) rib.drop_if_empty(origin.value, number);
+  rib.finish();
+  return count;
+}
+
+// The fragment's prefixes as `layout` says. False if one would be there twice.
+bool Rib::Impl::lay_out(const Fragment& fragment, std::span<const std::uint16_t> layout,
+                        std::span<const wire::PrefixEntry> fresh, std::vector<PrefixId>& next) {
+  next.reserve(layout.size());
+  std::size_t used = 0;
+  for (std::uint16_t place : layout) {
+    if (place != kFresh) {
+      if (place >= fragment.prefixes.size()) return false;
+      next.push_back(fragment.prefixes[place]);
+    } else {
+      if (used == fresh.size() || fresh[used].name.empty()) return false;
+      next.push_back(prefixes.intern(fresh[used++].name.text()));
+    }
+  }
+  scratch_ids.assign(next.begin(), next.end());
+  std::sort(scratch_ids.begin(), scratch_ids.end());
+  return std::adjacent_find(scratch_ids.begin(), scratch_ids.end()) == scratch_ids.end();
+}
+
+// Names that were looked at and came to nothing.
+void Rib::Impl::forget_unused(std::span<const PrefixId> ids) {
+  for (PrefixId id : ids) {
+    if (prefixes.group(id) == kNoInstanceGroup) unannounced.push_back(id);
+  }
+  std::sort(unannounced.begin(), unannounced.end());
+  unannounced.erase(std::unique(unannounced.begin(), unannounced.end()), unannounced.end());
+  for (PrefixId id : unannounced) prefixes.erase(id);
+  unannounced.clear();
+}
+
+bool Rib::update_fragment(NodeId origin, std::uint16_t number,
+                          std::span<const std::uint16_t> layout,
+                          std::span<const wire::PrefixEntry> fresh) {
+  if (!origin || origin.value > kMaxNodeId) return false;
+  Impl& rib = *impl_;
+  Impl::Fragment& fragment = rib.fragment_of(origin.value, number);
+  std::vector<Impl::PrefixId> next;
+  if (!rib.lay_out(fragment, layout, fresh, next)) {
+    rib.forget_unused(next);
+    rib.drop_if_empty(origin.value, number);
+    return false;
+  }
+  std::vector<Impl::PrefixId> old = std::exchange(fragment.prefixes, next);
+  std::vector<bool> kept(old.size());
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (layout[i] != kFresh) {
+      kept[layout[i]] = true;
+      continue;
+    }
+    const wire::PrefixEntry& entry = fresh[used++];
+    auto was = std::find(old.begin(), old.end(), next[i]);
+    if (was != old.end()) kept[static_cast<std::size_t>(was - old.begin())] = true;
+    Members piece;
+    append_members(entry, origin, piece);
+    unite(piece);
+    rib.announce(next[i], origin.value, number, was != old.end(), std::move(piece));
+  }
+  for (std::size_t i = 0; i < old.size(); ++i) {
+    if (!kept[i]) rib.withdraw(old[i], origin.value, number);
+  }
+  if (next.empty()) rib.drop_if_empty(origin.value, number);
+  rib.finish();
+  return true;
+}
+
+void Rib::set_prefixes(NodeId origin, std::span<const wire::PrefixEntry> entries) {
+  std::vector<std::uint16_t> others;
+  if (auto it = impl_->origins.find(origin.value); it != impl_->origins.end()) {
+    for (const Impl::Fragment& f : it->second) {
+      if (f.number != 0) others.push_back(f.number);
+    }
+  }
+  set_fragment(origin, 0, entries);
+  for (std::uint16_t number : others) set_fragment(origin, number, {});
+}
+
+}  // namespace dmsc::routing
