@@ -10,6 +10,7 @@ RouteKeeper::RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding
       fib_(fib),
       hooks_(std::move(hooks)),
       backoff_(delays),
+      spf_(self),
       writer_(fib, writer_hooks()),
       rib_(self, writer_, 25, fib.key()),
       prefixes_(
@@ -138,7 +139,7 @@ void RouteKeeper::link_drained(LinkId link, bool drained) {
 void RouteKeeper::tick(Time now) {
   backoff_.tick(now);
   auto due = backoff_.due();
-  if (!due || *due > now) return;
+  if (!due || *due > now) return run_alternates();
   run_spf();
   backoff_.ran(now);
   if (hooks_.spf_done) hooks_.spf_done();
@@ -147,17 +148,28 @@ void RouteKeeper::tick(Time now) {
 std::optional<Time> RouteKeeper::next_deadline() const {
   auto due = backoff_.due();
   auto machine = backoff_.next_deadline();
+  if (alternates_pending_ && !due) return Time{};  // next, but after whatever waits already
   if (!due) return machine;
   return machine ? std::min(*due, *machine) : *due;
 }
 
 void RouteKeeper::run_spf() {
   Time begin = clock_ ? clock_() : Time{};
-  routing::SpfResult result = routing::run_spf(topology_, self_);
-  routing::add_alternates(topology_, result);
-  rib_.set_spf(topology_, std::move(result));
+  spf_.update(topology_);
+  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  alternates_pending_ = true;
   ++spf_runs_;
   if (clock_) last_spf_took_ = clock_() - begin;
+}
+
+// One slice. A topology that has changed meanwhile has its SPF first, which starts them anew.
+void RouteKeeper::run_alternates() {
+  constexpr std::size_t kNeighbours = 4;
+  if (!alternates_pending_ || backoff_.due()) return;
+  if (!spf_.update_alternates(topology_, kNeighbours)) return;
+  alternates_pending_ = false;
+  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  if (hooks_.spf_done) hooks_.spf_done();
 }
 
 LinkId RouteKeeper::best_link(NodeId neighbour) const {

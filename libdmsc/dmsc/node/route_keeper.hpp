@@ -1,7 +1,7 @@
 // From the verified LSDB to the FIB: topology, prefixes filtered by grants, SPF under its delay, RIB,
 // labels (DESIGN section 5). Driven by the node on the control thread; knows no socket and no clock.
 //
-//   Node LSAs ───► Topology ─► SpfBackoff ─► run_spf + alternates ─┐
+//   Node LSAs ───► Topology ─► SpfBackoff ─► Spf, later alternates ┐
 //   Prefix LSAs ─► PrefixKeeper: grants, limits, differences ──────┴─► Rib ─► FibWriter ─► Fib
 #pragma once
 #include <functional>
@@ -14,6 +14,7 @@
 #include "dmsc/forwarding/fib_writer.hpp"
 #include "dmsc/routing/prefix_keeper.hpp"
 #include "dmsc/routing/rib.hpp"
+#include "dmsc/routing/spf.hpp"
 #include "dmsc/routing/spf_backoff.hpp"
 #include "dmsc/routing/topology.hpp"
 #include "dmsc/trust/trust_store.hpp"
@@ -25,7 +26,7 @@ class RouteKeeper {
   struct Hooks {
     // Came, changed its instances or went, and the FIB has it; must not call back. Not told: weights.
     std::function<void(const Name&)> route;
-    std::function<void()> spf_done;
+    std::function<void()> spf_done;  // and again when its alternates are there
     // The LSDB's copy of an LSA, null if it has none: nothing of an LSA is kept here.
     routing::PrefixKeeper::Reader read;
   };
@@ -98,6 +99,7 @@ class RouteKeeper {
   bool reaches_new(NodeId origin) const;
   void publish_paths();
   void run_spf();
+  void run_alternates();
   void refresh_label(LabelState& state);
   LinkId best_link(NodeId neighbour) const;
 
@@ -107,6 +109,8 @@ class RouteKeeper {
   Hooks hooks_;
   routing::Topology topology_;
   routing::SpfBackoff backoff_;
+  routing::Spf spf_;
+  bool alternates_pending_ = false;
   forwarding::FibWriter writer_;
   routing::Rib rib_;
   routing::PrefixKeeper prefixes_;

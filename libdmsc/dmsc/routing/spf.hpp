@@ -88,15 +88,6 @@ class Spf {
  private:
   friend class Alternates;
 
-  // First hops as ShortestTree asks for them.
-  struct RootHops {
-    HopSets& sets;
-    const Topology& topology;
-    std::uint32_t set(std::uint32_t link, std::uint32_t neighbour) const {
-      return sets.single({link, topology.node(neighbour)});
-    }
-    std::uint32_t unite(std::uint32_t a, std::uint32_t b) const { return sets.unite(a, b); }
-  };
   void take_over_hops(const Topology& topology);
   bool repair(const Topology& topology, const RootHops& hops);
   void run_full(const Topology& topology, const RootHops& hops);
