@@ -25,10 +25,10 @@ void append_members(const wire::PrefixEntry& entry, NodeId origin, Members& out)
 // if one of them covers, all do.
 void unite(Members& members) {
   if (members.size() < 2) return;
+  bool covering = any_covering(members);  // before repeated instances go
   std::stable_sort(members.begin(), members.end(), before);
   auto same = [](const Member& a, const Member& b) { return !before(a, b) && !before(b, a); };
   members.erase(std::unique(members.begin(), members.end(), same), members.end());
-  bool covering = any_covering(members);
   if (members.size() > 1 && members.front().id == 0) members.erase(members.begin());
   for (Member& m : members) m.covering = covering ? 1 : 0;
 }

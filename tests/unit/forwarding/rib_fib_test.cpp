@@ -230,6 +230,18 @@ void check_group(const Reference& want, const std::string& text, const Reference
   }
 }
 
+std::string describe(const RibRoute& route) {
+  std::string out = route.prefix.text() + (route.covering ? " covering" : "") +
+                    (route.from_policy ? " by policy" : "");
+  for (const auto& c : route.choices) {
+    out += " {" + std::to_string(c.instance.egress.value) + "/" +
+           std::to_string(c.instance.id.value) + " at " + std::to_string(c.distance) + " weight " +
+           std::to_string(c.weight) + (c.draining ? " draining" : "") +
+           (c.covering ? " covering}" : "}");
+  }
+  return out;
+}
+
 void check(Live& live, const Reference& want) {
   auto prefixes = want.prefixes();
   std::vector<RibRoute> routes = live.rib.routes();
@@ -237,7 +249,7 @@ void check(Live& live, const Reference& want) {
   REQUIRE(live.fib.prefix_count() == prefixes.size());
   auto told = routes.begin();
   for (const auto& [text, p] : prefixes) {
-    REQUIRE(*told++ == want.route(text, p));
+    REQUIRE(describe(*told++) == describe(want.route(text, p)));
     REQUIRE(live.rib.origins(name(text)).size() == p.egresses.size());
     Match found = live.fib.find(text);
     REQUIRE(found);

@@ -92,7 +92,8 @@ struct Star {
     rib.set_prefixes(NodeId{origin}, entries);
   }
   std::uint32_t weight(std::string_view prefix, std::uint32_t egress) {
-    for (const InstanceChoice& c : rib.find(name(prefix))->choices) {
+    const auto route = rib.find(name(prefix));
+    for (const InstanceChoice& c : route->choices) {
       if (c.instance.egress == NodeId{egress}) return c.weight;
     }
     return ~0U;
