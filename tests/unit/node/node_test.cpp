@@ -244,7 +244,7 @@ TEST_CASE("EX1 nodes: explain names the LSA, the grant, the policy, the path and
   TestDomain domain = row();
   REQUIRE(domain.converged());
   REQUIRE(announce(domain));
-  REQUIRE(domain.run_until([&] { return domain[1].node->data_plane().fib().match("B/4") != nullptr; }));
+  REQUIRE(domain.run_until([&] { return bool(domain[1].node->data_plane().fib().match("B/4")); }));
   Json out = domain[1].show("explain", {"B/4"});
   CHECK(out["verdict"] == "reachable");
   auto step = [&](const std::string& what) {

@@ -93,6 +93,10 @@ TEST_CASE("route keeper: a lost link is dead in the FIB before SPF has run") {
   f.keeper.tick(f.now);
   REQUIRE(f.fib.node(NodeId{2}) != nullptr);
   CHECK(f.fib.node(NodeId{2})->next_hops[0].link == 1);
+  CHECK_FALSE(f.fib.node(NodeId{2})->alternate);  // S18: next hops do not wait for alternates
+  REQUIRE(f.keeper.next_deadline());
+  CHECK(*f.keeper.next_deadline() <= f.now);
+  f.keeper.tick(f.now);
   REQUIRE(f.fib.node(NodeId{2})->alternate);
   CHECK(f.fib.node(NodeId{2})->alternate->link == 2);
   int runs = f.spf;
