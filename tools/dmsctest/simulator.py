@@ -110,8 +110,8 @@ def repeats(program: Path) -> str:
 
 def unnoticed(program: Path, fault: str) -> str:
     """Whether the oracle finds nothing wrong with a fault in the code: what is wrong with the oracle, or empty."""
-    done = start([program, "--seeds", "5", "--nodes", "12", "--break", fault])
-    return "" if done.code == 1 and FAILED.search(done.text) else f"exit {done.code}: five seeds with {fault} passed"
+    done = start([program, "--seeds", "10", "--nodes", "12", "--break", fault])
+    return "" if done.code == 1 and FAILED.search(done.text) else f"exit {done.code}: ten seeds with {fault} passed"
 
 
 def run(program: Path, seeds: int, results: Path, cases: dict[str, int] | None = None,

@@ -166,6 +166,10 @@ void RouteKeeper::run_spf() {
 void RouteKeeper::run_alternates() {
   constexpr std::size_t kNeighbours = 4;
   if (!alternates_pending_ || backoff_.due()) return;
+  // Nodes heard of since that are linked to none are no event, and yet the topology has grown.
+  if (spf_.update(topology_) != routing::Spf::Run::none) {
+    rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  }
   if (!spf_.update_alternates(topology_, kNeighbours)) return;
   alternates_pending_ = false;
   rib_.set_spf(topology_, routing::expand(topology_, spf_));

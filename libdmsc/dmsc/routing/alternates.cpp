@@ -25,7 +25,7 @@ void Alternates::start(const Topology& topology, const Spf& spf) {
   auto order = [](const OwnLink& l) { return std::tuple(l.hop.neighbour, l.metric, l.hop.link); };
   std::sort(links_.begin(), links_.end(),
             [&](const OwnLink& a, const OwnLink& b) { return order(a) < order(b); });
-  best_.assign(topology.node_count(), Best{});
+  best_.assign(spf.tree_.labels().size(), Best{});  // a node heard of since has no label yet
   verdicts_.assign(spf.sets_.limit(), Verdict{});
   for (std::uint32_t i = 0; i < links_.size(); ++i) {
     if (i == 0 || links_[i].to != links_[i - 1].to) neighbours_.push_back(i);

@@ -137,3 +137,16 @@ TEST_CASE("S4 S10 route keeper: a node that becomes reachable does not wait for 
   f.keeper.tick(f.now + milliseconds(200));
   CHECK(f.fib.node(NodeId{3})->distance == 10);
 }
+
+TEST_CASE("S18 route keeper: nodes linked to none, heard of before alternates are due, stop nothing") {
+  Fixture f;
+  f.node(1, {Fixture::to(2, 1, 1)});
+  f.node(2, {Fixture::to(1, 1, 1)});
+  f.keeper.link_up(LinkId{1}, NodeId{2}, 10);
+  f.now += seconds(3);
+  f.keeper.tick(f.now);
+  f.node(3, {});
+  for (int i = 0; i < 3; ++i) f.keeper.tick(f.now);
+  REQUIRE(f.keeper.next_deadline());
+  CHECK(*f.keeper.next_deadline() > f.now);  // alternates are done
+}

@@ -243,3 +243,18 @@ TEST_CASE("S18 spf: a change far from the root looks at what it affects, and not
   CHECK(spf.update(t) == Spf::Run::full);  // nearly all nodes move: repairing them would cost more
   CHECK(spf.changed().size() == 1998);
 }
+
+TEST_CASE("S18 spf: alternates pass over nodes heard of since the last update") {
+  TestNetwork net;
+  net.connect(1, 2, 10);
+  net.connect(2, 3, 10);
+  net.connect(1, 3, 10);
+  Topology topology = net.topology();
+  Spf spf(NodeId{1});
+  spf.update(topology);
+  for (std::uint32_t id = 10; id < 5000; ++id) topology.set(NodeId{id}, 0, wire::NodeBody{});
+  while (!spf.update_alternates(topology, 1)) {
+  }
+  CHECK(spf.groups()[spf.group(topology.index(NodeId{2}))].alternate == FirstHop{3, NodeId{3}});
+  CHECK(spf.group(topology.index(NodeId{4999})) == kNoGroup);
+}
