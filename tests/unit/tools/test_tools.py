@@ -116,7 +116,7 @@ def test_a_case_of_the_simulator_fails_by_its_goal_or_its_oracle(tmp_path):
 def test_an_oracle_that_misses_a_fault_in_the_code_fails(tmp_path):
     out = fake_simulator(tmp_path, CALM + LOGS + '[ "$6" = blind ] && echo "seed 1: FAILED: a loop" && exit 1\n'
                                    'echo "$4 seeds, 0 failed, x"\n', faults=("blind", "missed"))
-    assert out.names == ["sim notices missed: exit 0: five seeds with missed passed"]
+    assert out.names == ["sim notices missed: exit 0: ten seeds with missed passed"]
 
 
 def test_a_simulator_whose_log_is_another_the_second_time_fails(tmp_path):
