@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import LabError
 
-PATTERN = re.compile(r"^(?:grid:([1-9]\d?)x([1-9]\d?)|line:([1-9]\d{0,2}))$")
+PATTERN = re.compile(r"^(?:grid:([1-9]\d{0,2})x([1-9]\d{0,2})|line:([1-9]\d{0,2}))$")
 
 
 def is_pattern(text: str) -> bool:

@@ -36,6 +36,7 @@ def test_a_grid_has_its_links_and_one_spa():
     assert len(grid.of_role("sr")) == 12 and [n.name for n in grid.of_role("spa")] == ["spa-1"]
     assert len(grid.links) == 3 * 3 + 2 * 4 and not any(link.emulate for link in grid.links)
     assert grid.link("r1c2--r2c2") and [n.name for n in topology.load("line:3").of_role("sr")] == ["r0c0", "r0c1", "r0c2"]
+    assert pattern.shape("grid:100x100") == (100, 100)  # what the bench of memory asks for
     for wrong in ("grid:0x3", "grid:3", "line:x"):
         with pytest.raises(LabError):
             pattern.document(wrong)
