@@ -157,7 +157,8 @@ void RouteKeeper::run_spf() {
   Time begin = clock_ ? clock_() : Time{};
   spf_.update(topology_);
   rib_.set_spf(topology_, routing::expand(topology_, spf_));
-  alternates_pending_ = true;
+  // Before this node itself is in the topology there is nothing to protect.
+  alternates_pending_ = topology_.index(self_) != routing::Topology::kNone;
   ++spf_runs_;
   if (clock_) last_spf_took_ = clock_() - begin;
 }

@@ -150,3 +150,13 @@ TEST_CASE("S18 route keeper: nodes linked to none, heard of before alternates ar
   REQUIRE(f.keeper.next_deadline());
   CHECK(*f.keeper.next_deadline() > f.now);  // alternates are done
 }
+
+TEST_CASE("S18 route keeper: before its own LSA is known a node waits for it, and does not spin") {
+  Fixture f;
+  f.node(2, {Fixture::to(3, 1, 1)});
+  f.node(3, {Fixture::to(2, 1, 1)});
+  f.now += seconds(3);
+  for (int i = 0; i < 3; ++i) f.keeper.tick(f.now);
+  auto due = f.keeper.next_deadline();
+  CHECK((!due || *due > f.now));
+}
