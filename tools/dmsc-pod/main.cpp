@@ -6,6 +6,7 @@
 
 int main(int argc, char** argv) {
   CLI::App app{"dmsc-pod: announce, serve and call services by name"};
+  app.set_version_flag("--version", std::string("dmsc-pod ") + DMSC_VERSION);
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   app.footer(

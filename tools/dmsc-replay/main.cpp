@@ -112,6 +112,7 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("Runs a node's record of inputs through the link-state engine again.", "dmsc-replay");
+  app.set_version_flag("--version", std::string("dmsc-replay ") + DMSC_VERSION);
   app.add_option("FILE", o.file, "the record, as srd or sgd wrote it")->required();
   app.add_flag("--events", o.events, "print what happened, one line each");
   app.add_flag("--all", o.all, "with --events: timers, keepalives, hellos and packets sent, too");

@@ -142,6 +142,10 @@ def section_lab(options: Options) -> Outcome:
     return Outcome(out.passed + out.failed, 0, out.skipped, flaky=out.names)
 
 
+def section_packages(_: Options) -> Outcome:
+    return _pytest(["tests/packages"], "packages", 1800)
+
+
 SECTIONS = [
     Section("build", "release build", section_build, fast=True),
     Section("unit", "unit tests", section_unit, fast=True),
@@ -150,5 +154,6 @@ SECTIONS = [
     Section("lab", "the real daemons in network namespaces", section_lab),
     Section("asan", "address and undefined-behaviour sanitizers", section_asan),
     Section("tsan", "thread sanitizer", section_tsan, full_only=True),
+    Section("packages", "the Debian package on a bare machine", section_packages, full_only=True),
     Section("fuzz", "every fuzz target for a while", section_fuzz),
 ]
