@@ -120,7 +120,13 @@ def _sanitizer(preset: str, options: Options) -> Outcome:
 
 
 def section_asan(options: Options) -> Outcome:
-    return _sanitizer("asan" if options.full else "asan-pure", options)
+    """The unit tests and a few seeds of the simulator; with --full the rooms with sockets and the daemons too."""
+    preset = "asan" if options.full else "asan-pure"
+    out = _sanitizer(preset, options)
+    if not out.error:
+        folder = ROOT / "build" / preset
+        out.add(simulator.run(folder / "tests" / "sim", options.pick(2, 4, 40), folder / "sim.xml", {}, ()))
+    return out
 
 
 def section_tsan(options: Options) -> Outcome:
