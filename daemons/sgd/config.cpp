@@ -71,11 +71,19 @@ std::vector<ListenerConfig> read_listeners(const ConfigNode& root, const Config&
   return out;
 }
 
+// Halved twice it must leave room for a network of each kind.
+constexpr int kShortestRange = 8, kLongestRange = 28;
+
 void read_names(const ConfigNode& root, EdgeConfig& edge) {
   ConfigNode names = root.section("names");
   edge.zone = names.text("zone", "svc.dmsc");
   edge.virtual_range =
-      names.optional("virtual_range", &parse_ipv4_net).value_or(*parse_ipv4_net("100.96.0.0/12"));
+      names.optional("virtual_range", &parse_ipv4_net).value_or(edge.virtual_range);
+  if (edge.virtual_range.length < kShortestRange || edge.virtual_range.length > kLongestRange) {
+    names.error("virtual_range", "its length is not between /" + std::to_string(kShortestRange) + " and /" +
+                                     std::to_string(kLongestRange));
+    edge.virtual_range = EdgeConfig{}.virtual_range;
+  }
   edge.dns = names.optional("dns", &parse_ipv4)
                  .value_or(Ipv4{edge.virtual_range.network().value + 1});
   if (!edge.virtual_range.contains(edge.dns)) names.error("dns", "is not in names.virtual_range");

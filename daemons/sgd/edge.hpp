@@ -64,7 +64,8 @@ struct EdgeConfig {
   bool host_enabled = false;         // host_mode.enabled; listeners in sgd's own namespace need it
   std::string host_tun = "dmsc0";
   std::string zone = "svc.dmsc";
-  Ipv4Net virtual_range;             // lower half: names; upper half: clients seen by our servers
+  // 100.96.0.0/12, lower half: names; upper half: clients seen by our servers. Length 8 to 28.
+  Ipv4Net virtual_range{Ipv4{0x64600000}, 12};
   Ipv4 dns;                          // the responder's address, inside the lower half
   seconds ttl{5};
   std::vector<Ipv4> upstream;        // resolvers for names outside the zone; empty = REFUSED

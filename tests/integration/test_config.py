@@ -43,3 +43,14 @@ def test_a_misspelt_section_of_the_example_is_found(daemon: str, tmp_path: Path)
 def test_a_file_that_is_not_there_is_named(daemon: str, tmp_path: Path) -> None:
     done = check(daemon, tmp_path / "none.yaml")
     assert (done.returncode, done.stderr) == (2, f"{tmp_path}/none.yaml: No such file or directory\n")
+
+
+@pytest.mark.parametrize("length", [0, 7, 29, 32])
+def test_a_virtual_range_that_cannot_be_halved_is_refused(length: int, tmp_path: Path) -> None:
+    text = (ROOT / "config" / "sgd.yaml").read_text()
+    old = next(line for line in text.splitlines() if "virtual_range:" in line)
+    file = tmp_path / "bad.yaml"
+    file.write_text(text.replace(old, f"  virtual_range: 100.96.0.0/{length}"))
+    done = check("sgd", file)
+    assert done.returncode == 2
+    assert "names.virtual_range: its length is not between /8 and /28" in done.stderr
