@@ -24,6 +24,7 @@ SimNode::SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, T
       send_(std::move(send)),
       engine_(std::move(config), now + clock),
       trust_(make_store(shared.pki)),
+      spf_(spec.id),
       fib_(crypto::Key16{}, reclaimer_),
       writer_(fib_),
       rib_(spec.id, *this),
@@ -40,6 +41,7 @@ void SimNode::receive(Time now, LinkId link, ByteView datagram) {
 void SimNode::tick(Time now) {
   engine_.tick(now + clock_);
   backoff_.tick(now + clock_);
+  run_alternates();
   settle(now);
 }
 
@@ -74,6 +76,7 @@ std::optional<Time> SimNode::deadline() const {
     if (other && (!due || *other < *due)) due = other;
   }
   if (due) *due -= clock_;
+  if (alternates_pending_ && !backoff_.due()) due = now_;  // next, but after whatever waits already
   return due;
 }
 
@@ -125,7 +128,7 @@ void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
     routing::TopologyChange moved = gone || !body
                                         ? topology_.remove(lsa.key.origin, lsa.key.fragment)
                                         : topology_.set(lsa.key.origin, lsa.key.fragment, *body);
-    if (moved) backoff_.event(now, moved.bad_news);
+    if (moved) backoff_.event(now, moved.bad_news || reaches_new(lsa.key.origin));
   } else if (lsa.key.type == wire::LsaType::prefix) {
     auto body = wire::decode_prefix_body(lsa.body());
     if (gone || !body) {
@@ -163,12 +166,38 @@ void SimNode::rebuild_prefixes(NodeId origin) {
   rib_.set_prefixes(origin, allowed);
 }
 
+// As node::RouteKeeper has it: a node that could not be reached and now may be is as urgent as bad news.
+bool SimNode::reaches_new(NodeId origin) const {
+  auto unreachable = [this](NodeId node) {
+    const routing::Destination* d = rib_.destination(node);
+    return d == nullptr || d->distance == routing::kUnreachable;
+  };
+  std::uint32_t index = topology_.index(origin);
+  if (index == routing::Topology::kNone) return false;
+  for (const routing::Edge& edge : topology_.edges(index)) {
+    if (unreachable(origin) || unreachable(topology_.node(edge.to))) return true;
+  }
+  return false;
+}
+
 void SimNode::run_spf(Time now) {
-  routing::SpfResult result = routing::run_spf(topology_, spec_.id);
-  routing::add_alternates(topology_, result);
-  rib_.set_spf(topology_, std::move(result));
+  spf_.update(topology_);
+  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  alternates_pending_ = topology_.index(spec_.id) != routing::Topology::kNone;
   backoff_.ran(now);
   ++spf_runs_;
+}
+
+// One slice, after next hops are published. A topology that has changed meanwhile has its SPF first.
+void SimNode::run_alternates() {
+  constexpr std::size_t kNeighbours = 4;
+  if (!alternates_pending_ || backoff_.due()) return;
+  if (spf_.update(topology_) != routing::Spf::Run::none) {
+    rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  }
+  if (!spf_.update_alternates(topology_, kNeighbours)) return;
+  alternates_pending_ = false;
+  rib_.set_spf(topology_, routing::expand(topology_, spf_));
 }
 
 void SimNode::announce(Time now, const Announced& what) {

@@ -9,6 +9,7 @@
 #include "dmsc/linkstate/engine.hpp"
 #include "dmsc/forwarding/fib_writer.hpp"
 #include "dmsc/routing/rib.hpp"
+#include "dmsc/routing/spf.hpp"
 #include "dmsc/routing/spf_backoff.hpp"
 #include "tests/sim/pki.hpp"
 #include "tests/sim/rng.hpp"
@@ -102,7 +103,9 @@ class SimNode : public routing::RibSink {
   void changed(Time now, const linkstate::LsdbChanged& change);
   void trust_changed(Time now, NodeId origin);
   void rebuild_prefixes(NodeId origin);
+  bool reaches_new(NodeId origin) const;
   void run_spf(Time now);
+  void run_alternates();
   void touched_destination(NodeId node);
 
   Shared shared_;
@@ -112,6 +115,8 @@ class SimNode : public routing::RibSink {
   trust::TrustStore trust_;
   routing::Topology topology_;
   routing::SpfBackoff backoff_;
+  routing::Spf spf_;
+  bool alternates_pending_ = false;
   forwarding::ImmediateReclaimer reclaimer_;
   forwarding::Fib fib_;
   forwarding::FibWriter writer_;
