@@ -21,12 +21,11 @@ struct Keeper {
 
 void keep_grpc_threads() {
   // For the life of the process: never destroyed, and never out of sight of a leak checker.
-  static Keeper* const keeper = [] {
+  [[gnu::used]] static Keeper* const keeper = [] {
     auto* made = new Keeper;
     made->stub->async()->Show(&made->context, &made->request, &made->reply, [](const grpc::Status&) {});
     return made;
   }();
-  (void)keeper;
 }
 
 }  // namespace dmsc::runtime

@@ -126,8 +126,9 @@ void InspectServer::Core::notify_changed(std::string_view topic) {
 void InspectServer::Core::arm() {
   if (armed) return;
   armed = true;
-  timer.expires_after(kWatchTick);
-  timer.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+  if (!timer) return;  // stopped
+  timer->expires_after(kWatchTick);
+  timer->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     auto self = weak.lock();
     if (!self || error) return;
     self->armed = false;
@@ -185,7 +186,8 @@ void InspectServer::Core::stop(const Error& why) {
   }
   for (const auto& question : asked) question->answer(why);
   for (const auto& watcher : watching) watcher->end(why);
-  timer.cancel();
+  // The last owner may be a cancelled alarm on a thread of gRPC's, later than the io_context.
+  timer.reset();
 }
 
 }  // namespace dmsc::runtime

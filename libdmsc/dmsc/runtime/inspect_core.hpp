@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "dmsc/runtime/inspect_server.hpp"
@@ -57,7 +58,9 @@ struct InspectServer::Core : std::enable_shared_from_this<InspectServer::Core> {
     AsyncHandler handler;
   };
   Core(boost::asio::io_context& context, std::string daemon_name, std::string node_name)
-      : io(context), daemon(std::move(daemon_name)), node(std::move(node_name)), timer(context) {}
+      : io(context), daemon(std::move(daemon_name)), node(std::move(node_name)) {
+    timer.emplace(context);
+  }
 
   // Runs `work` on the io_context's thread and answers with what it passes to its argument, or with
   // an error after `limit`. Any thread. `answer` is called exactly once, on any thread.
@@ -94,7 +97,7 @@ struct InspectServer::Core : std::enable_shared_from_this<InspectServer::Core> {
   std::deque<Json> events;
   std::uint64_t event_count = 0;
 
-  boost::asio::steady_timer timer;  // io_context's thread: all below
+  std::optional<boost::asio::steady_timer> timer;  // io_context's thread: all below; none once stopped
   bool armed = false;
   std::set<std::string, std::less<>> changed;
 };
