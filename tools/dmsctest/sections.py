@@ -61,9 +61,8 @@ def _ctest(folder: Path, options: Options) -> Outcome:
     written = folder / "results"
     shutil.rmtree(written, ignore_errors=True)
     jobs = str(os.cpu_count() or 2)
-    again = [] if options.full else ["--repeat", "until-pass:2"]  # ctest prints both runs
     error = command(["ctest", "--test-dir", folder, "-j", jobs, "--output-on-failure", "--timeout",
-                     str(options.pick(120, 300, 1200)), *again], 3600)
+                     str(options.pick(120, 300, 1200))], 3600)
     out = Outcome()
     for path in sorted(written.glob("*.xml")):
         out.add(results.read(path))
