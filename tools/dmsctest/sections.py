@@ -56,6 +56,9 @@ def section_build(_: Options) -> Outcome:
     return Outcome(error=build("release"))
 
 
+TSAN_OPTIONS = f"suppressions={ROOT / 'tests' / 'tsan.supp'} ignore_noninstrumented_modules=1"
+
+
 def _ctest(folder: Path, options: Options) -> Outcome:
     """Every unit program of a build, each a CTest test that leaves a JUnit file."""
     written = folder / "results"
@@ -129,6 +132,7 @@ def section_asan(options: Options) -> Outcome:
 
 
 def section_tsan(options: Options) -> Outcome:
+    os.environ["TSAN_OPTIONS"] = TSAN_OPTIONS
     return _sanitizer("tsan", options)
 
 
