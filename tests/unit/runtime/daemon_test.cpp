@@ -129,8 +129,9 @@ TEST_CASE("daemon: the watchdog is fed from the loop, and status is a topic") {
     status = nlohmann::ordered_json::parse(reply.json())["value"];
     ::kill(::getpid(), SIGUSR2);
   });
-  CHECK(f.run({}) == 0);
+  int exit_code = f.run({});
   operator_thread.join();
+  CHECK(exit_code == 0);
   ::unsetenv("WATCHDOG_USEC");
   ::unsetenv("WATCHDOG_PID");
   CHECK(status["state"] == "ready");

@@ -1,6 +1,7 @@
 #include <grpcpp/create_channel.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
@@ -66,7 +67,7 @@ mode_t mode_of(const std::string& path) {
 
 TEST_CASE("inspect: a topic's rows come with schema, daemon, node and topic") {
   Fixture f;
-  std::thread::id handled_on;
+  std::atomic<std::thread::id> handled_on{};
   f.server.topic("neighbors", [&](const Arguments& arguments) -> Result<Json> {
     handled_on = std::this_thread::get_id();
     return Json::array({{{"name", "sr-2"}, {"argument", arguments.at(0)}}});
@@ -79,7 +80,7 @@ TEST_CASE("inspect: a topic's rows come with schema, daemon, node and topic") {
                       {"node", "sr-1"},
                       {"topic", "neighbors"},
                       {"rows", {{{"name", "sr-2"}, {"argument", "x"}}}}});
-  CHECK(handled_on == f.loop.get_id());
+  CHECK(handled_on.load() == f.loop.get_id());
 }
 
 TEST_CASE("inspect: the sockets have the modes that tell people and root apart") {

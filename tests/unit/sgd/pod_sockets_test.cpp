@@ -36,6 +36,7 @@ struct MiniGateway : PodEvents {
   std::unique_ptr<GatewaySink> sink;
   std::unique_ptr<PodServer> server;
   std::map<StreamId, std::string> leases;
+  int strangers = 0;  // hellos of somebody else; the io_context's thread, checked when it has ended
   GatewayView view;
   std::uint16_t next_instance = 1;
   std::vector<std::string> log;
@@ -86,6 +87,7 @@ struct MiniGateway : PodEvents {
     work.reset();
     thread.join();
     plane->stop();
+    CHECK(strangers == 0);
   }
   void note(std::string line) {
     std::lock_guard lock(mutex);
@@ -117,8 +119,7 @@ struct MiniGateway : PodEvents {
 
   void pod_hello(StreamId stream, const PeerIdentity& peer, const std::string& client,
                  const std::string& resume) override {
-    CHECK(peer.name == identity());
-    CHECK(peer.pid == ::getpid());
+    if (peer.name != identity() || peer.pid != ::getpid()) ++strangers;
     note("hello " + client);
     leases[stream] = resume.empty() ? "lease-1" : resume;
     server->welcome(stream, {leases[stream], peer.name, "sg-1", "test.dmsc", seconds(3)});
