@@ -80,7 +80,7 @@ class ForgeryRig {
   std::vector<wire::LsaPtr> current_, stale_;   // of C, as B holds and held them
   std::uint64_t a_session_ = 0, a_counter_ = 1ULL << 62;
   linkstate::ControlKeys keys_;
-  linkstate::Fingerprint fingerprint_;
+
   std::array<std::uint64_t, kForgeries> count_{};
 };
 
