@@ -16,6 +16,9 @@ CounterValues& CounterValues::operator+=(const CounterValues& o) {
   probes_answered += o.probes_answered;
   errors_sent += o.errors_sent;
   errors_suppressed += o.errors_suppressed;
+  trains_in += o.trains_in;
+  trains_out += o.trains_out;
+  trains_refused += o.trains_refused;
   for (std::size_t i = 0; i < kDropReasons; ++i) drops[i] += o.drops[i];
   return *this;
 }
@@ -35,6 +38,9 @@ CounterValues WorkerCounters::read() const {
   out.probes_answered = probes_answered.get();
   out.errors_sent = errors_sent.get();
   out.errors_suppressed = errors_suppressed.get();
+  out.trains_in = trains_in.get();
+  out.trains_out = trains_out.get();
+  out.trains_refused = trains_refused.get();
   for (std::size_t i = 0; i < kDropReasons; ++i) out.drops[i] = drops[i].get();
   return out;
 }

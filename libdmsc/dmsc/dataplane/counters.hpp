@@ -28,6 +28,7 @@ struct CounterValues {
   std::uint64_t originated = 0, forwarded = 0, delivered = 0;
   std::uint64_t by_name = 0, by_label = 0, repaired = 0;  // how forwarded packets were decided
   std::uint64_t probes_answered = 0, errors_sent = 0, errors_suppressed = 0;
+  std::uint64_t trains_in = 0, trains_out = 0, trains_refused = 0;
   std::array<std::uint64_t, kDropReasons> drops{};
   CounterValues& operator+=(const CounterValues& o);
 };
@@ -38,7 +39,11 @@ struct WorkerCounters {
   Counter by_name, by_label, repaired;
   Counter probes_answered, errors_sent, errors_suppressed;
   std::array<Counter, kDropReasons> drops;
-  void drop(forwarding::DropReason reason) { drops[static_cast<std::size_t>(reason)].add(); }
+  // Messages of more than one datagram, as the kernel gave and took them; refused: sent one by one.
+  Counter trains_in, trains_out, trains_refused;
+  void drop(forwarding::DropReason reason, std::uint64_t packets = 1) {
+    drops[static_cast<std::size_t>(reason)].add(packets);
+  }
   CounterValues read() const;
 };
 

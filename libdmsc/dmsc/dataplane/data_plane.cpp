@@ -79,6 +79,10 @@ class DataPlaneImpl final : public DataPlane {
     keys_ = keys;
     publish();
   }
+  void set_offloads(const Offloads& offloads) override {
+    config_.offloads = offloads;
+    for (auto& worker : workers_) worker->set_offloads(offloads);
+  }
   void set_neighbour(const Neighbour& neighbour) override;
   void clear_neighbour(LinkId link) override;
   std::vector<LinkStats> link_stats() const override;
@@ -104,6 +108,7 @@ Status DataPlaneImpl::make_workers() {
   for (unsigned i = 0; i < config_.workers; ++i) {
     auto worker = WorkerImpl::create(shared_, i, config_.random_seed + i * 0x9e3779b97f4a7c15ULL);
     if (!worker) return worker.error();
+    (*worker)->set_offloads(config_.offloads);
     worker_pointers_.push_back(worker->get());
     workers_.push_back(std::move(*worker));
   }
@@ -128,6 +133,7 @@ Result<unsigned> DataPlaneImpl::open_group(const LinkSockets& link) {
     options.interface = link.interface;
     options.buffer_bytes = 4 << 20;
     options.any_port_if_taken = true;
+    options.trains = config_.offloads.receive;
     auto port = static_cast<std::uint16_t>(link.base_port + i);
     auto fd = open_udp(link.local.with_port(port), options);
     if (!fd) return with_context("link " + link.name + ": data socket", fd.error());

@@ -8,6 +8,7 @@
 
 #include "dmsc/core/result.hpp"
 #include "dmsc/crypto/key_chain.hpp"
+#include "dmsc/dataplane/offloads.hpp"
 #include "dmsc/dataplane/socket_address.hpp"
 #include "dmsc/dataplane/worker.hpp"
 
@@ -20,6 +21,7 @@ struct DataPlaneConfig {
   unsigned workers = 1;       // 1 .. 64
   crypto::Key16 fib_key{};    // random per process
   std::uint64_t random_seed = 0;  // flow and exchange ids of probes
+  Offloads offloads;
 };
 
 // Where a link's data sockets are bound: `local` with port base_port + worker index. If such a port
@@ -68,6 +70,9 @@ class DataPlane {
   // The FIB, for its one writer: the control thread.
   virtual forwarding::Fib& fib() = 0;
   virtual const std::vector<Worker*>& workers() const = 0;
+
+  // Takes effect in every worker's next round.
+  virtual void set_offloads(const Offloads& offloads) = 0;
 
   // Binds the sockets of a link and returns the port of each worker. The error names link, address
   // and cause.

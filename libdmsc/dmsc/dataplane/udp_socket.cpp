@@ -1,6 +1,7 @@
 #include "dmsc/dataplane/udp_socket.hpp"
 
 #include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,6 +31,7 @@ void set_options(int fd, int family, const UdpOptions& options) {
     set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   }
+  if (options.trains) set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
   if (options.high_priority) {
     set_int(fd, SOL_SOCKET, SO_PRIORITY, 6);
     constexpr int kCs6 = 0xc0;
@@ -76,6 +78,11 @@ Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options)
                       local.text(), ": ", std::strerror(errno));
   }
   return fd;
+}
+
+bool receive_trains(int fd, bool on) {
+  int value = on ? 1 : 0;
+  return setsockopt(fd, IPPROTO_UDP, UDP_GRO, &value, sizeof value) == 0;
 }
 
 Result<SocketAddress> local_address(int fd) {

@@ -27,11 +27,15 @@ struct UdpOptions {
   std::string interface;        // SO_BINDTODEVICE; ignored without the permission to
   int buffer_bytes = 1 << 20;   // of each direction; the kernel may give less
   bool any_port_if_taken = false;
+  bool trains = false;          // UDP_GRO: may receive several datagrams as one message
   bool high_priority = false;   // control traffic: SO_PRIORITY and DSCP CS6 (RFC 4594)
 };
 
 // A bound, non-blocking socket that never fragments. The error names the address and the cause.
 Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options);
 Result<SocketAddress> local_address(int fd);
+
+// Whether the socket receives trains (UDP_GRO), from now on; false where the kernel cannot.
+bool receive_trains(int fd, bool on);
 
 }  // namespace dmsc::dataplane

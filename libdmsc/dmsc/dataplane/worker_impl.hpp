@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "dmsc/dataplane/link_table.hpp"
+#include "dmsc/dataplane/offloads.hpp"
 #include "dmsc/dataplane/outbox.hpp"
 #include "dmsc/dataplane/reclaimer.hpp"
 #include "dmsc/dataplane/udp_socket.hpp"
@@ -34,6 +35,7 @@ class WorkerImpl final : public Worker {
   // The data socket of a socket group; takes the descriptor over. Any thread.
   void add_socket(unsigned sockets, UniqueFd fd);
   void remove_socket(unsigned sockets);
+  void set_offloads(const Offloads& offloads);
 
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
   void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
@@ -69,7 +71,8 @@ class WorkerImpl final : public Worker {
 
   // worker_receive.cpp
   void receive_ready(unsigned sockets, int fd);
-  void receive(std::span<std::uint8_t> datagram, const SocketAddress& from, unsigned sockets);
+  void receive_message(unsigned i, unsigned sockets);
+  void receive(std::span<std::uint8_t> datagram, const LinkEntry& entry);
   forwarding::DropReason authenticate(const wire::ServicePacket& packet, const LinkEntry& entry);
   void refuse_unparsed(std::span<std::uint8_t> datagram, const LinkEntry& entry, const Error& error);
   void act(wire::ServicePacket& packet, const forwarding::Verdict& verdict, LinkId from);

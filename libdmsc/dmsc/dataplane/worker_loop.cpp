@@ -195,6 +195,15 @@ void WorkerImpl::remove_socket(unsigned sockets) {
   });
 }
 
+void WorkerImpl::set_offloads(const Offloads& offloads) {
+  post([this, offloads] {
+    outbox_.join(offloads.segment);
+    for (const UniqueFd& socket : sockets_) {
+      if (socket) (void)receive_trains(socket.get(), offloads.receive);
+    }
+  });
+}
+
 std::uint64_t WorkerImpl::random() {
   // splitmix64 over a seed from the kernel: flow and exchange ids must differ, not be secret.
   random_state_ += 0x9e3779b97f4a7c15ULL;

@@ -1,4 +1,6 @@
 // From a received datagram to a verdict.
+#include <algorithm>
+
 #include "dmsc/dataplane/receive_batch.hpp"
 #include "dmsc/dataplane/worker_impl.hpp"
 
@@ -8,22 +10,6 @@ using forwarding::Action;
 using forwarding::DropReason;
 using wire::PacketKind;
 using wire::ServicePacket;
-
-ReceiveBatch::ReceiveBatch() {
-  for (unsigned i = 0; i < kSize; ++i) iov_[i] = {buffers_[i].data(), buffers_[i].size()};
-}
-
-unsigned ReceiveBatch::receive(int fd) {
-  for (unsigned i = 0; i < kSize; ++i) {
-    messages_[i] = {};
-    messages_[i].msg_hdr.msg_name = &names_[i];
-    messages_[i].msg_hdr.msg_namelen = sizeof names_[i];
-    messages_[i].msg_hdr.msg_iov = &iov_[i];
-    messages_[i].msg_hdr.msg_iovlen = 1;
-  }
-  int n = ::recvmmsg(fd, messages_.data(), kSize, MSG_DONTWAIT, nullptr);
-  return n > 0 ? static_cast<unsigned>(n) : 0;
-}
 
 unsigned worker_of_flow(std::uint64_t flow, unsigned workers) {
   if (workers <= 1) return 0;
@@ -38,36 +24,44 @@ void WorkerImpl::receive_ready(unsigned sockets, int fd) {
   // A bounded share per round: timers and other links get their turn under flood.
   for (int turn = 0; turn < 4; ++turn) {
     unsigned n = batch_->receive(fd);
-    for (unsigned i = 0; i < n; ++i) {
-      if (batch_->truncated(i)) {
-        counters_.drop(DropReason::too_big);
-        continue;
-      }
-      receive(batch_->datagram(i), batch_->from(i), sockets);
-    }
+    for (unsigned i = 0; i < n; ++i) receive_message(i, sockets);
     outbox_.flush();  // the buffers are about to be reused
     if (n < ReceiveBatch::kSize) return;
   }
 }
 
-void WorkerImpl::receive(std::span<std::uint8_t> datagram, const SocketAddress& from,
-                         unsigned sockets) {
-  const LinkEntry* entry = table_ != nullptr ? table_->find_source(sockets, from) : nullptr;
-  if (entry == nullptr) return counters_.drop(DropReason::not_neighbour);
+void WorkerImpl::receive_message(unsigned i, unsigned sockets) {
+  std::span<std::uint8_t> message = batch_->message(i);
+  std::size_t segment = batch_->segment(i);
+  std::size_t datagrams = segment == 0 ? 1 : (message.size() + segment - 1) / segment;
+  const LinkEntry* entry =
+      table_ != nullptr ? table_->find_source(sockets, batch_->from(i)) : nullptr;
+  if (entry == nullptr) return counters_.drop(DropReason::not_neighbour, datagrams);
+  if (batch_->truncated(i) || segment > kMaxDatagram) {
+    return counters_.drop(DropReason::too_big, datagrams);
+  }
+  if (datagrams > 1) counters_.trains_in.add();
+  for (std::size_t at = 0; at < message.size(); at += segment) {
+    receive(message.subspan(at, std::min(segment, message.size() - at)), *entry);
+  }
+  if (message.empty()) receive(message, *entry);
+}
+
+void WorkerImpl::receive(std::span<std::uint8_t> datagram, const LinkEntry& entry) {
   auto packet = ServicePacket::parse(datagram);
-  if (!packet) return refuse_unparsed(datagram, *entry, packet.error());
-  if (auto reason = authenticate(*packet, *entry); reason != DropReason::none) {
+  if (!packet) return refuse_unparsed(datagram, entry, packet.error());
+  if (auto reason = authenticate(*packet, entry); reason != DropReason::none) {
     return counters_.drop(reason);
   }
   counters_.packets_in.add();
   counters_.bytes_in.add(datagram.size());
-  LinkCounters& link = entry->state->per_worker[index_].counters;
+  LinkCounters& link = entry.state->per_worker[index_].counters;
   link.packets_in.add();
   link.bytes_in.add(datagram.size());
   if (packet->kind() == PacketKind::probe && packet->payload_protocol() == kLinkProbeProtocol) {
-    return receive_link_probe(*packet, *entry);
+    return receive_link_probe(*packet, entry);
   }
-  act(*packet, forwarding::decide(*shared_.fib, shared_.self, *packet), entry->link);
+  act(*packet, forwarding::decide(*shared_.fib, shared_.self, *packet), entry.link);
 }
 
 forwarding::DropReason WorkerImpl::authenticate(const ServicePacket& packet,

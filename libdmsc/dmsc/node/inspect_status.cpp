@@ -170,6 +170,8 @@ Json data_counters(const dataplane::CounterValues& c) {
               {"by_label", c.by_label},       {"repaired", c.repaired},
               {"probes_answered", c.probes_answered},
               {"errors_sent", c.errors_sent}, {"errors_suppressed", c.errors_suppressed},
+              {"trains_in", c.trains_in}, {"trains_out", c.trains_out},
+              {"trains_refused", c.trains_refused},
               {"drops", drops}};
 }
 

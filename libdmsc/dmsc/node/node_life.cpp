@@ -99,6 +99,7 @@ Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeSett
   data.domain = identity.domain_id;
   data.session = SessionId{runtime::random_u64()};
   data.workers = settings.workers;
+  data.offloads = settings.offloads;
   data.fib_key = runtime::random_array<16>();
   data.random_seed = runtime::random_u64();
   auto plane = dataplane::DataPlane::create(data);
@@ -268,6 +269,7 @@ Status NodeImpl::reload(NodeSettings next) {
     ++it;
   }
   pump();  // the neighbours of removed links hear it before new ones are opened
+  plane_->set_offloads(next.offloads);
   settings_ = std::move(next);
   Status result = Ok{};
   for (const LinkSettings& link : settings_.links) {

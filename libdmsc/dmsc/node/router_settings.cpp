@@ -20,6 +20,7 @@ NodeSettings node_settings(const runtime::RouterConfig& config, const runtime::I
   out.state_dir = config.node.state_dir;
   out.no_transit = identity.certificate.role == "sg";  // a gateway is never transit
   out.workers = config.dataplane.workers;
+  out.offloads = {config.dataplane.udp_segment, config.dataplane.udp_gro};
   for (const runtime::LinkSection& link : config.links) {
     LinkSettings l;
     l.name = link.name;

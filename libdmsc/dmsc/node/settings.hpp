@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dmsc/crypto/key_chain.hpp"
+#include "dmsc/dataplane/offloads.hpp"
 #include "dmsc/linkstate/engine.hpp"
 
 namespace dmsc::node {
@@ -70,6 +71,7 @@ struct NodeSettings {
   std::string state_dir;            // LSA epoch, SPA objects, drain state; empty = keep nothing
   bool no_transit = false;          // gateways
   unsigned workers = 1;
+  dataplane::Offloads offloads;
   std::vector<LinkSettings> links;
   std::vector<FinderSettings> finders;
   std::vector<ServiceTarget> spas;  // empty = no SPA agent

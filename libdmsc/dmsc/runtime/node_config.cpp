@@ -168,6 +168,9 @@ DataplaneSection read_dataplane_section(const ConfigNode& root) {
   DataplaneSection dataplane;
   dataplane.workers = static_cast<unsigned>(section.integer("workers", {1, 1, 64}));
   section.choice("security", {"none"}, 0);
+  ConfigNode offloads = section.section("offloads");
+  dataplane.udp_segment = offloads.boolean("udp_segment", true);
+  dataplane.udp_gro = offloads.boolean("udp_gro", true);
   return dataplane;
 }
 

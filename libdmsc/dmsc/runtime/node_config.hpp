@@ -51,6 +51,8 @@ enum class PayloadSecurity { none };
 
 struct DataplaneSection {  // dataplane:
   unsigned workers = 1;
+  bool udp_segment = true;       // offloads:, each can be switched off at any time
+  bool udp_gro = true;
   PayloadSecurity security = PayloadSecurity::none;
 };
 

@@ -1,0 +1,169 @@
+#include "dmsc/dataplane/outbox.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "dmsc/dataplane/receive_batch.hpp"
+#include "dmsc/dataplane/udp_socket.hpp"
+
+using namespace dmsc;
+using namespace dmsc::dataplane;
+
+namespace {
+
+struct Receiver {
+  explicit Receiver(bool trains) {
+    UdpOptions options;
+    options.trains = trains;
+    fd = std::move(open_udp(SocketAddress::parse("127.0.0.1", 0).value(), options)).value();
+    address = local_address(fd.get()).value();
+  }
+  // Everything that waits, datagram by datagram; `messages` counts what the kernel gave.
+  std::vector<std::string> take() {
+    std::vector<std::string> out;
+    while (unsigned n = batch.receive(fd.get())) {
+      messages += n;
+      for (unsigned i = 0; i < n; ++i) {
+        auto message = batch.message(i);
+        std::size_t segment = batch.segment(i);
+        for (std::size_t at = 0; at < message.size(); at += segment) {
+          auto datagram = message.subspan(at, std::min(segment, message.size() - at));
+          out.emplace_back(datagram.begin(), datagram.end());
+        }
+      }
+    }
+    return out;
+  }
+  UniqueFd fd;
+  SocketAddress address;
+  ReceiveBatch batch;
+  unsigned messages = 0;
+};
+
+struct Sender {
+  Sender() {
+    fd = std::move(open_udp(SocketAddress::parse("127.0.0.1", 0).value(), {})).value();
+  }
+  void push(const Receiver& to, std::string text) {
+    outbox.push(fd.get(), to.address, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()}, true,
+                link);
+  }
+  WorkerCounters counters;
+  LinkCounters link;
+  Outbox outbox{counters};
+  UniqueFd fd;
+};
+
+std::string numbered(int i, std::size_t size) {
+  std::string text = std::to_string(i) + ":";
+  return text + std::string(size - text.size(), static_cast<char>('a' + i % 26));
+}
+
+std::vector<std::string> numbered_list(int count, std::size_t size) {
+  std::vector<std::string> out;
+  for (int i = 0; i < count; ++i) out.push_back(numbered(i, size));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("D14 trains: datagrams of one size for one address leave as trains of at most 64, in order") {
+  Sender sender;
+  Receiver receiver(false);
+  auto wanted = numbered_list(100, 200);
+  for (const auto& text : wanted) sender.push(receiver, text);
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+  CHECK(sender.counters.trains_out.get() == 2);
+  CHECK(sender.counters.packets_out.get() == 100);
+  CHECK(sender.counters.bytes_out.get() == 100 * 200);
+  CHECK(sender.link.packets_out.get() == 100);
+}
+
+TEST_CASE("D14 trains: only the last datagram of a train is shorter, and order holds over sizes") {
+  Sender sender;
+  Receiver receiver(false);
+  std::vector<std::string> wanted;
+  for (std::size_t size : {300, 300, 100, 300, 400, 400, 20, 20}) {
+    wanted.push_back(numbered(static_cast<int>(wanted.size()), size));
+    sender.push(receiver, wanted.back());
+  }
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+  CHECK(sender.counters.trains_out.get() == 2);  // 300 300 100 | 300 | 400 400 20 | 20
+}
+
+TEST_CASE("D14 trains: interleaved addresses each get their own train") {
+  Sender sender;
+  std::vector<std::unique_ptr<Receiver>> receivers;
+  for (int i = 0; i < 16; ++i) receivers.push_back(std::make_unique<Receiver>(false));
+  for (int round = 0; round < 4; ++round) {
+    for (auto& receiver : receivers) sender.push(*receiver, numbered(round, 64));
+  }
+  sender.outbox.flush();
+  for (auto& receiver : receivers) CHECK(receiver->take() == numbered_list(4, 64));
+  CHECK(sender.counters.trains_out.get() == 16);
+}
+
+TEST_CASE("D14 trains: more addresses than trains, and more bytes than the outbox holds, lose nothing") {
+  Sender sender;
+  std::vector<std::unique_ptr<Receiver>> receivers;
+  for (int i = 0; i < 70; ++i) receivers.push_back(std::make_unique<Receiver>(false));
+  for (int round = 0; round < 3; ++round) {
+    for (auto& receiver : receivers) sender.push(*receiver, numbered(round, 5000));
+  }
+  sender.outbox.flush();
+  for (auto& receiver : receivers) CHECK(receiver->take() == numbered_list(3, 5000));
+}
+
+TEST_CASE("D14 trains: with UDP_GRO a train arrives as one message") {
+  Sender sender;
+  Receiver receiver(true);
+  auto wanted = numbered_list(40, 1200);
+  wanted.push_back(numbered(40, 77));
+  for (const auto& text : wanted) sender.push(receiver, text);
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+  CHECK(receiver.messages == 1);
+}
+
+TEST_CASE("D14 trains: switched off, every datagram leaves and arrives by itself") {
+  Sender sender;
+  Receiver receiver(true);
+  sender.outbox.join(false);
+  CHECK(receive_trains(receiver.fd.get(), false));
+  auto wanted = numbered_list(30, 500);
+  for (const auto& text : wanted) sender.push(receiver, text);
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+  CHECK(receiver.messages == 30);
+  CHECK(sender.counters.trains_out.get() == 0);
+}
+
+TEST_CASE("D14 trains: one that the kernel refuses is sent datagram by datagram") {
+  Sender sender;
+  int one = 1;  // without checksums the kernel cuts nothing up
+  REQUIRE(setsockopt(sender.fd.get(), SOL_SOCKET, SO_NO_CHECK, &one, sizeof one) == 0);
+  Receiver receiver(false);
+  auto wanted = numbered_list(10, 300);
+  wanted.push_back(numbered(10, 40));
+  for (const auto& text : wanted) sender.push(receiver, text);
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+  CHECK(sender.counters.trains_refused.get() == 1);
+  CHECK(sender.counters.packets_out.get() == 11);
+}
+
+TEST_CASE("D14 trains: what the socket does not take is dropped under one reason, by the datagram") {
+  Sender sender;
+  SocketAddress nowhere = SocketAddress::parse("240.0.0.1", 9).value();
+  std::string text(100, 'x');
+  for (int i = 0; i < 5; ++i) {
+    sender.outbox.push(sender.fd.get(), nowhere,
+                       {reinterpret_cast<std::uint8_t*>(text.data()), text.size()}, true, sender.link);
+  }
+  sender.outbox.flush();
+  CHECK(sender.counters.drops[static_cast<std::size_t>(forwarding::DropReason::link_down)].get() == 5);
+  CHECK(sender.counters.packets_out.get() == 0);
+}
