@@ -78,6 +78,33 @@ TEST_CASE("edge packet: TTL goes down with the checksum kept right") {
   CHECK(header == before);
 }
 
+TEST_CASE("edge packet: the sum equals RFC 1071's, byte pair by byte pair, for every length and alignment") {
+  auto slow = [](ByteView data) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < data.size(); ++i) sum += i % 2 == 0 ? data[i] << 8 : data[i];
+    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+  };
+  Bytes data(65536 + 8);
+  std::uint64_t random = 1;
+  for (auto& byte : data) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    byte = static_cast<std::uint8_t>(random >> 56);
+  }
+  Bytes ones(65536, 0xff);
+  for (std::size_t size : {65535, 65536, 1400, 1399}) {
+    CHECK(checksum_finish(checksum_add(ByteView(ones).first(size))) == slow(ByteView(ones).first(size)));
+  }
+  for (std::size_t offset = 0; offset < 8; ++offset) {
+    for (std::size_t size = 0; size < 200; ++size) {
+      ByteView part = ByteView(data).subspan(offset, size);
+      REQUIRE(checksum_finish(checksum_add(part)) == slow(part));
+    }
+    ByteView most = ByteView(data).subspan(offset, 65535);
+    CHECK(checksum_finish(checksum_add(most)) == slow(most));
+  }
+}
+
 TEST_CASE("edge packet: incremental checksums equal full ones") {
   for (std::uint8_t protocol : {kProtoTcp, kProtoUdp}) {
     for (std::uint32_t seed = 0; seed < 500; ++seed) {
