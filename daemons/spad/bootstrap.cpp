@@ -74,7 +74,7 @@ Status found_domain(const Config& config, Store& store, const Root& root, std::u
   Result<RegistryFile> registry = read_registry_file(config);
   if (!registry) return registry.error();
   DomainId domain{runtime::random_u64() | 1};
-  wire::DomainParameters parameters;
+  wire::DomainParameters parameters = config.limits;
   parameters.header = {domain, 0, 1, {now}};
   Changes changes{record_meta("domain", config.domain), record_meta("domain_id", domain.value),
                   record_meta("writer", runtime::to_string(config.advertise)),

@@ -59,6 +59,10 @@ Config read_config(const runtime::ConfigNode& root) {
   }
   c.grants = read_grants(root.section("grants"));
   c.identities = read_identities(root.section("identities"));
+  c.limits = read_limits(root.section("limits"));
+  if (c.writer && root.has("limits")) {
+    root.error("limits", "is for the writer: a replica gets what the root has signed from it");
+  }
   return c;
 }
 

@@ -5,6 +5,7 @@
 
 #include "dmsc/runtime/config.hpp"
 #include "dmsc/runtime/node_config.hpp"
+#include "spad/domain_limits.hpp"
 #include "spad/office.hpp"
 #include "spad/registrar.hpp"
 
@@ -19,6 +20,7 @@ struct Config {
   std::string registry_file;
   GrantPolicy grants;
   IdentityPolicy identities;
+  wire::DomainParameters limits;             // the writer's; without header
 };
 
 Config read_config(const runtime::ConfigNode& root);

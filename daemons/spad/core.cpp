@@ -76,8 +76,16 @@ Status Core::start_writer() {
   if (!tokens) log::warning("token-files-not-written", {{"reason", tokens.error()}});
   Result<bool> authority = registrar_->refresh_authority(now());
   if (!authority) return authority.error();
+  Result<bool> limits = sign_limits(config_.limits);
+  if (!limits) return limits.error();
   try_open();
   return open() ? Status(Ok{}) : make_error(Errc::unavailable, waiting_);
+}
+
+Result<bool> Core::sign_limits(const wire::DomainParameters& limits) {
+  Result<bool> fresh = registrar_->refresh_parameters(limits, now());
+  if (fresh && *fresh) log::info("limits-signed", {{"domain", view().domain}});
+  return fresh;
 }
 
 void Core::start_replica() {
@@ -226,7 +234,8 @@ void Core::registry_changed() {
   try_open();
   if (authentication_) authentication_->push();
   if (journal_ && writer()) journal_->push();
-  for (const char* topic : {"nodes", "prefixes", "issuers", "journal", "tokens", "grants"}) {
+  for (const char* topic : {"nodes", "prefixes", "issuers", "journal", "tokens", "grants",
+                            "parameters"}) {
     changed_(topic);
   }
 }
@@ -266,14 +275,20 @@ Result<std::string> Core::reload(const Config& config) {
     return make_error(Errc::unsupported,
                       "node, domain, listen, advertise, writer and enrol change only by a restart");
   }
+  // First what can fail. A replica has no registrar, and no limits of its own.
+  Result<bool> limits = registrar_ ? sign_limits(config.limits) : Result<bool>(false);
+  if (!limits) return with_context("limits", limits.error());
   std::string changes;
-  if (config.grants != config_.grants) changes = "grants";
-  if (config.identities != config_.identities) {
-    changes += std::string(changes.empty() ? "" : ", ") + "identities";
-  }
+  auto changed = [&changes](bool yes, const char* what) {
+    if (yes) changes += std::string(changes.empty() ? "" : ", ") + what;
+  };
+  changed(config.grants != config_.grants, "grants");
+  changed(config.identities != config_.identities, "identities");
+  changed(*limits, "limits");
   config_ = config;
   if (office_) office_->set_policy(config.grants);
   if (registrar_) registrar_->set_policy(config.identities);
+  if (*limits) registry_changed();
   return changes;
 }
 

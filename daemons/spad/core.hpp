@@ -75,6 +75,8 @@ class Core {
 
  private:
   Status start_writer();
+  // True if the root had to sign them anew.
+  Result<bool> sign_limits(const wire::DomainParameters& limits);
   void start_replica();
   void have_identity(runtime::Identity identity);
   // Opens the server once identity, registry and issuer number are there.

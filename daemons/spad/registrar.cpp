@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "spad/domain_limits.hpp"
+
 namespace dmsc::spad {
 
 namespace {
@@ -166,6 +168,25 @@ Result<bool> Registrar::refresh_authority(std::uint64_t now) {
   wanted.header = {view.domain_id, 0, next_number(view, "authority", changes), {now}};
   changes.push_back(record_object("authority", wire::sign(wanted, root_key_)));
   Status done = store_.commit(changes, now);
+  if (!done) return done.error();
+  return true;
+}
+
+Result<bool> Registrar::refresh_parameters(wire::DomainParameters limits, std::uint64_t now) {
+  const View& view = store_.view();
+  limits.header = {view.domain_id, 0, 1, {now}};
+  auto held = view.objects.find("parameters");
+  if (held != view.objects.end()) {
+    Result<wire::DomainParameters> old = wire::decode_domain_parameters(held->second);
+    if (old && same_limits(*old, limits)) return false;
+    Result<wire::ObjectHeader> header = wire::decode_object_header(held->second);
+    if (!header) return with_context("the signed domain parameters", header.error());
+    limits.header.serial = header->serial + 1;
+  }
+  Status done = store_.commit({record_object("parameters", wire::sign(limits, root_key_))}, now, [&] {
+    return audit_.append({0, now, "configuration", "limits", view.domain, "done",
+                          "serial " + std::to_string(limits.header.serial)});
+  });
   if (!done) return done.error();
   return true;
 }

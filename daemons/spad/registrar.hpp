@@ -50,6 +50,8 @@ class Registrar {
                           const crypto::Signature& proof, std::uint64_t now);
   // Signs a new authority if the issuers have changed. True if it did.
   Result<bool> refresh_authority(std::uint64_t now);
+  // Signs new domain parameters if `limits` are not those that are signed. True if it did.
+  Result<bool> refresh_parameters(wire::DomainParameters limits, std::uint64_t now);
 
   const trust::Certificate& root() const { return root_; }
   void set_policy(IdentityPolicy policy) { policy_ = policy; }

@@ -167,6 +167,14 @@ Json revocations(Core& core) {
   return rows;
 }
 
+Result<Json> parameters(Core& core) {
+  auto held = core.view().objects.find("parameters");
+  if (held == core.view().objects.end()) return not_yet(core);
+  Result<wire::DomainParameters> signed_ones = wire::decode_domain_parameters(held->second);
+  if (!signed_ones) return signed_ones.error();
+  return limits_json(*signed_ones);
+}
+
 // "explain NAME": which rules speak of the name, and what a grant of each would say.
 Result<Json> explain(Core& core, const Arguments& arguments) {
   if (arguments.size() != 1) return make_error(Errc::invalid, "explain: which name?");
@@ -210,6 +218,7 @@ void register_topics(runtime::InspectServer& inspect, Core& core) {
   checked("grants", grants);
   checked("tokens", tokens);
   checked("counters", counters);
+  checked("parameters", parameters);
   inspect.topic("explain", [&core](const Arguments& a) { return explain(core, a); });
   inspect.topic("audit", [&core](const Arguments& arguments) { return audit(core, arguments); });
 }

@@ -81,7 +81,7 @@ std::string integer_text(const std::string& key, const Json& value) {
 bool is_moment(const std::string& key, const Json& value) {
   static const std::set<std::string> keys{"valid_until", "not_after", "not_before", "domain_time",
                                           "time",        "at",        "expires",    "wall_time",
-                                          "created"};
+                                          "created",     "issued_at"};
   return keys.count(key) != 0 && value.is_number_integer() && value > 1'000'000'000;
 }
 

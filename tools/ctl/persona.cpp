@@ -18,7 +18,7 @@ const std::vector<Persona>& personas() {
          "spad",
          "service prefix authentication",
          {"status", "nodes", "prefixes", "grants", "revocations", "audit", "tokens", "issuers",
-          "journal", "counters", "events", "metrics"}},
+          "journal", "parameters", "counters", "events", "metrics"}},
         {"scscctl",
          "scscd",
          "scheduling center",

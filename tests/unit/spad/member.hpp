@@ -93,6 +93,7 @@ class Follow {
     if (!reader_->Read(&last)) return false;
     if (store == nullptr) return true;
     if (!last.authority().empty()) (void)store->learn_object(bytes(last.authority()));
+    if (!last.parameters().empty()) (void)store->learn_object(bytes(last.parameters()));
     for (const std::string& r : last.revocations()) (void)store->learn_object(bytes(r));
     return true;
   }
