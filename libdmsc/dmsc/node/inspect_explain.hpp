@@ -6,6 +6,9 @@
 
 namespace dmsc::node::inspect {
 
+// "2026-11-22 21:05:12 UTC, in 3 h 12 min", or "..., 40 s ago".
+std::string end_text(DomainTime end, DomainTime now);
+
 struct LsaReference {
   std::string text;  // "LSA sg-4/prefix/0, epoch 1795359615, sequence 4, 12 s old"
   Json json;         // origin, type, fragment, epoch, sequence, age_s, remaining_s
@@ -14,7 +17,7 @@ struct LsaReference {
 LsaReference reference(NodeImpl& node, const wire::LsaKey& key);
 
 struct GrantReference {
-  std::string text;  // "granted by spa-1, serial 3: B/4 and 0 components below, until 1795363215"
+  std::string text;  // "granted by spa-1, serial 3: B/4 and 0 components below, until 2026-11-22 ..."
   Json json;         // issuer, serial, subtree, depth, covering, pool, until
 };
 // The grant under which `origin` may announce the name, or join it as a pool; the one that lasts longest.

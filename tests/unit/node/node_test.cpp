@@ -1,6 +1,7 @@
 // Real nodes on loopback addresses: the whole way from a hello to a delivered packet.
 #include <catch2/catch.hpp>
 
+#include "dmsc/node/inspect_explain.hpp"
 #include "tests/unit/node/test_domain.hpp"
 
 using namespace dmsc;
@@ -264,6 +265,10 @@ TEST_CASE("EX1 nodes: explain names the LSA, the grant, the policy, the path and
   CHECK(lsa["age_s"].get<int>() + lsa["remaining_s"].get<int>() == 3600);
   Json grant = step("grant")["grant"];
   CHECK(grant["serial"] == 1);
+  CHECK(grant["until"].is_number_unsigned());
+  std::string until = inspect::end_text({grant["until"]}, domain[1].node->domain_time());
+  until = until.substr(0, until.find(" UTC, in "));  // what is left of it may have run on by a second
+  CHECK(step("grant")["detail"].get<std::string>().find("until " + until + " UTC, in ") != std::string::npos);
   CHECK(grant["subtree"] == "B/4");
   Json hops = step("path")["path"];
   REQUIRE(hops.size() == 2);
@@ -281,6 +286,19 @@ TEST_CASE("EX1 nodes: explain names the LSA, the grant, the policy, the path and
   out = domain[1].show("explain", {"B"});
   CHECK(step("grant")["grant"]["pool"] == true);
 }
+TEST_CASE("EX1 nodes: when a grant ends is a time of day and how far away that is") {
+  const DomainTime end{1795363215};
+  auto from = [&](std::uint64_t left) { return inspect::end_text(end, {end.seconds - left}); };
+  CHECK(from(3 * 3600 + 12 * 60 + 7) == "2026-11-22 16:00:15 UTC, in 3 h 12 min");
+  CHECK(from(2 * 86400 + 59) == "2026-11-22 16:00:15 UTC, in 2 d");
+  CHECK(from(2 * 86400 + 5 * 3600) == "2026-11-22 16:00:15 UTC, in 2 d 5 h");
+  CHECK(from(65) == "2026-11-22 16:00:15 UTC, in 1 min 5 s");
+  CHECK(from(60) == "2026-11-22 16:00:15 UTC, in 1 min");
+  CHECK(from(1) == "2026-11-22 16:00:15 UTC, in 1 s");
+  CHECK(from(0) == "2026-11-22 16:00:15 UTC, 0 s ago");
+  CHECK(inspect::end_text(end, {end.seconds + 90}) == "2026-11-22 16:00:15 UTC, 1 min 30 s ago");
+}
+
 
 TEST_CASE("EX2 nodes: explain says what breaks a tie between equal paths") {
   TestDomain domain({{"sg-1", "sg"}, {"sr-2", "sr"}, {"sr-3", "sr"}, {"sg-4", "sg"}},
