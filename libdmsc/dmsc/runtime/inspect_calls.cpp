@@ -4,6 +4,7 @@
 #include "dmsc/runtime/grpc_status.hpp"
 #include "dmsc/runtime/inspect_core.hpp"
 #include "dmsc/runtime/inspect_follow.hpp"
+#include "dmsc/runtime/inspect_stream_call.hpp"
 #include "dmsc/runtime/log.hpp"
 #include "dmsc/v1/admin.grpc.pb.h"
 #include "dmsc/v1/inspect.grpc.pb.h"
@@ -13,85 +14,40 @@ namespace {
 
 using Core = InspectServer::Core;
 
-// One Watch call. gRPC calls On*; look() comes from the io_context's thread, answers from any.
-class WatchCall final : public grpc::ServerWriteReactor<v1::ShowReply>,
-                        public Watcher,
-                        public std::enable_shared_from_this<WatchCall> {
+// One Watch call: look() comes from the io_context's thread, answers from any.
+class WatchCall final : public StreamCall<v1::ShowReply> {
  public:
   WatchCall(std::shared_ptr<Core> core, const v1::ShowRequest& request)
-      : core_(std::move(core)),
-        topic_(request.topic()),
+      : StreamCall(std::move(core), request.topic()),
         arguments_(request.arguments().begin(), request.arguments().end()) {}
-  void start() {
-    self_ = shared_from_this();  // until OnDone
-    core_->add_watcher(self_);
-  }
-  const std::string& topic() const override { return topic_; }
-
-  bool look() override {
-    {
-      std::lock_guard hold(lock_);
-      if (busy_ || ended_) return ended_;
-      busy_ = true;
-    }
-    if (topic_ == "events") {
-      look_at_events();
-      return true;
-    }
-    core_->show(topic_, arguments_, [self = shared_from_this()](Result<std::string> document) {
-      if (!document) return self->end(document.error());
-      self->send(std::move(*document));
-    });
-    return true;
-  }
-
-  void end(const Error& why) override {
-    {
-      std::lock_guard hold(lock_);
-      if (std::exchange(ended_, true)) return;
-    }
-    Finish(to_grpc(why));
-  }
-
-  void OnWriteDone(bool ok) override {
-    if (!ok) return end(make_error(Errc::unavailable, "the watcher is gone"));
-    std::lock_guard hold(lock_);
-    busy_ = false;
-  }
-  void OnCancel() override { end(make_error(Errc::deadline, "cancelled")); }
-  void OnDone() override {
-    core_->remove_watcher(this);
-    self_.reset();
-  }
 
  private:
+  void next() override {
+    if (topic_ == "events") return look_at_events();
+    core_->show(topic_, arguments_, [this, self = shared_from_this()](Result<std::string> document) {
+      if (!document) return end(document.error());
+      tell(std::move(*document));
+    });
+  }
+
   void look_at_events() {
     auto [rows, last] = core_->events_after(last_event_);
     last_event_ = last;
-    send(rows.empty() ? std::string() : core_->document(topic_, rows));
+    tell(rows.empty() ? std::string() : core_->document(topic_, rows));
   }
 
   // Sends `document` unless it is empty or says what the watcher already knows.
-  void send(std::string document) {
-    std::lock_guard hold(lock_);
-    if (ended_ || document.empty() || document == reply_.json()) {
-      busy_ = false;
-      return;
-    }
-    reply_.set_schema(1);
-    reply_.set_json(std::move(document));
-    StartWrite(&reply_);
+  void tell(std::string document) {
+    send([&document](v1::ShowReply& reply) {
+      if (document.empty() || document == reply.json()) return false;
+      reply.set_schema(1);
+      reply.set_json(std::move(document));
+      return true;
+    });
   }
 
-  std::shared_ptr<Core> core_;
-  const std::string topic_;
   const Arguments arguments_;
-  std::shared_ptr<WatchCall> self_;
   std::uint64_t last_event_ = 0;  // io_context's thread
-  std::mutex lock_;               // all below
-  bool busy_ = false;             // a question or a write is under way
-  bool ended_ = false;
-  v1::ShowReply reply_;
 };
 
 class InspectService final : public v1::Inspect::CallbackService {

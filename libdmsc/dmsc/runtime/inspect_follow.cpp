@@ -1,12 +1,7 @@
-// Follow calls: a Feed's messages over gRPC. The io_context's thread asks the feed; one write is under way
-// at a time, so a reader that does not read costs one message.
-#include <boost/asio/post.hpp>
-#include <grpcpp/support/server_callback.h>
-
-#include "dmsc/runtime/grpc_status.hpp"
-#include "dmsc/runtime/inspect_core.hpp"
+// Follow calls: a Feed's messages over gRPC. The io_context's thread asks the feed.
 #include "dmsc/runtime/inspect_follow.hpp"
-#include "dmsc/v1/inspect.grpc.pb.h"
+
+#include "dmsc/runtime/inspect_stream_call.hpp"
 
 namespace dmsc::runtime {
 namespace {
@@ -40,68 +35,38 @@ void fill(v1::FollowRowsReply& reply, FeedMessage message) {
   }
 }
 
-// One Follow call. gRPC calls On*; look() comes on the io_context's thread alone, which owns the cursor.
-class FollowCall final : public grpc::ServerWriteReactor<v1::FollowRowsReply>,
-                         public Watcher,
-                         public std::enable_shared_from_this<FollowCall> {
+// One Follow call. The io_context's thread owns the cursor.
+class FollowCall final : public StreamCall<v1::FollowRowsReply> {
  public:
   FollowCall(std::shared_ptr<Core> core, const v1::FollowRowsRequest& request)
-      : core_(std::move(core)),
-        topic_(request.topic()),
+      : StreamCall(std::move(core), request.topic()),
         stream_(request.stream()),
         after_(request.after()) {}
-  void start() {
-    self_ = shared_from_this();  // until OnDone
-    core_->add_watcher(self_);
-  }
-  const std::string& topic() const override { return topic_; }
   bool eager() const override { return true; }
 
-  bool look() override {
-    {
-      std::lock_guard hold(lock_);
-      if (busy_ || ended_) return ended_;
-      busy_ = true;
-    }
-    auto message = next();
-    std::lock_guard hold(lock_);
-    if (!message || ended_) {
-      busy_ = false;
+ private:
+  void next() override {
+    std::optional<FeedMessage> message = ask();
+    send([&](v1::FollowRowsReply& reply) {
+      if (!message) return false;
+      reply.Clear();
+      reply.set_stream(stream_);
+      fill(reply, std::move(*message));
       return true;
-    }
-    reply_.Clear();
-    reply_.set_stream(stream_);
-    fill(reply_, std::move(*message));
-    StartWrite(&reply_);
-    return true;
-  }
-
-  void end(const Error& why) override {
-    {
-      std::lock_guard hold(lock_);
-      if (std::exchange(ended_, true)) return;
-    }
-    Finish(to_grpc(why));
+    });
   }
 
   // What is left of a snapshot goes as fast as the reader reads.
-  void OnWriteDone(bool ok) override {
-    if (!ok) return end(make_error(Errc::unavailable, "the follower is gone"));
-    {
-      std::lock_guard hold(lock_);
-      busy_ = false;
-    }
+  void written() override {
     core_->post([self = shared_from_this()] { self->look(); });
   }
-  void OnCancel() override { end(make_error(Errc::deadline, "cancelled")); }
-  void OnDone() override {
-    core_->remove_watcher(this);
-    // The cursor goes on its own thread: a look() may be under way there.
-    core_->post([self = std::move(self_)] { self->cursor_.reset(); });
+
+  // The cursor goes on its own thread: a look() may be under way there.
+  void closed(std::shared_ptr<StreamCall> self) override {
+    core_->post([this, self = std::move(self)] { cursor_.reset(); });
   }
 
- private:
-  std::optional<FeedMessage> next() {
+  std::optional<FeedMessage> ask() {
     if (!cursor_) {
       Feed* feed = core_->feed(topic_);
       if (feed == nullptr || feed->full()) {
@@ -116,15 +81,8 @@ class FollowCall final : public grpc::ServerWriteReactor<v1::FollowRowsReply>,
     return cursor_->next();
   }
 
-  std::shared_ptr<Core> core_;
-  const std::string topic_;
-  std::shared_ptr<FollowCall> self_;
   std::shared_ptr<Feed::Cursor> cursor_;  // io_context's thread, like the two below
   std::uint64_t stream_, after_;
-  std::mutex lock_;     // all below
-  bool busy_ = false;   // a message is made or written
-  bool ended_ = false;
-  v1::FollowRowsReply reply_;
 };
 
 }  // namespace

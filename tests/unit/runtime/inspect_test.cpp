@@ -371,6 +371,55 @@ TEST_CASE("EV1 EV3 inspect: a killed and a slow follower; the counts add up and 
   context.TryCancel();
 }
 
+TEST_CASE("inspect: one end for every streaming call: a reader that goes leaves nothing behind") {
+  Fixture f;
+  Rows rows;
+  rows.rows["a"] = 1;
+  f.server.follow_topic("things", rows.source());
+  std::atomic<int> looks{0};
+  f.server.topic("numbers", [&](const Arguments&) -> Result<Json> { return Json{{"value", ++looks}}; });
+  f.start();
+  auto stub = v1::Inspect::NewStub(f.channel("inspect.sock"));
+  auto on_loop = [&](std::function<bool()> ask) {
+    std::promise<bool> answer;
+    boost::asio::post(f.io, [&] { answer.set_value(ask()); });
+    return answer.get_future().get();
+  };
+  {
+    grpc::ClientContext following, watching;
+    v1::FollowRowsRequest rows_of;
+    rows_of.set_topic("things");
+    auto follower = stub->Follow(&following, rows_of);
+    v1::FollowRowsReply row;
+    REQUIRE(follower->Read(&row));
+    v1::ShowRequest request;
+    request.set_topic("numbers");
+    auto watcher = stub->Watch(&watching, request);
+    v1::ShowReply reply;
+    REQUIRE(watcher->Read(&reply));
+    CHECK(on_loop([&] { return f.server.followed("things"); }));
+    following.TryCancel();
+    watching.TryCancel();
+    CHECK(follower->Finish().error_code() == grpc::StatusCode::CANCELLED);
+    CHECK(watcher->Finish().error_code() == grpc::StatusCode::CANCELLED);
+  }
+  auto eventually = [&](const std::function<bool()>& is) {
+    for (int i = 0; i < 500 && !is(); ++i) std::this_thread::sleep_for(milliseconds(20));
+    return is();
+  };
+  CHECK(eventually([&] { return !on_loop([&] { return f.server.followed("things"); }); }));
+  // Nobody asks the topic any more: three ticks after news of it the count stands.
+  CHECK(eventually([&] {
+    int before = looks;
+    on_loop([&] {
+      f.server.notify_changed("numbers");
+      return true;
+    });
+    std::this_thread::sleep_for(milliseconds(300));
+    return looks == before;
+  }));
+}
+
 TEST_CASE("EV6 inspect: a topic without a stream says which have one") {
   Fixture f;
   Rows rows;
