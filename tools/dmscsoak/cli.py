@@ -19,8 +19,11 @@ def build_dir() -> Path:
     return Path(os.environ.get("DMSC_BUILD", ROOT / "build" / "release"))
 
 
+PATIENCE = 30                       # seconds for a program told to end: one may have a lab to take down
+
+
 def build(target: str) -> bool:
-    return subprocess.run([ROOT / "tools" / "build", "release", target], check=False).returncode == 0
+    return subprocess.run([ROOT / "tools" / "build", "release", *target.split()], check=False).returncode == 0
 
 
 class Copy:
@@ -53,7 +56,11 @@ class Copy:
             self.error = f"exit {code}" if code > 0 else f"killed by signal {-code}"
 
     def stop(self) -> None:
-        self._process.kill()
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 def run(soak: Soak, jobs: int, count: int | None, extra: list[str]) -> tuple[list[Figure], str]:

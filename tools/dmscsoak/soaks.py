@@ -11,7 +11,9 @@ become one: "sum", "max" or "min". The exit status counts too: any other than 0 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
 
 # The command lines to run side by side, for this many processors and a number of items (None: all).
@@ -22,8 +24,8 @@ Commands = Callable[[int, int | None], list[list[str]]]
 class Soak:
     name: str
     what: str
-    target: str                     # what to build; the program is build/release/PROGRAM
-    commands: Commands
+    target: str                     # what to build, several apart by spaces
+    commands: Commands              # a program without a full path is build/release/PROGRAM
     items: int                      # how many there are, of what `--count` changes
     environment: tuple[tuple[str, str], ...] = ()   # `{n}` in a value is the number of items
 
@@ -47,6 +49,7 @@ def seeds(*argv: str) -> Commands:
 
 
 SIM = "tests/sim"
+BUSY = Path(__file__).resolve().parents[2] / "tests" / "bench" / "controlplane" / "busy.py"
 SOAKS = [
     Soak("sim-seeds", "the oracle over random networks and faults, one virtual minute each",
          "sim", seeds(SIM, "--json"), 10_000),
@@ -64,6 +67,8 @@ SOAKS = [
          "soak_forgery", seeds("tests/soak_forgery"), 10_000_000),
     Soak("attack", "bogus names and invented origins from one node: what its peers feel",
          "soak_attack", one("tests/soak_attack", "--names", "{n}"), 10_000_000),
+    Soak("busy", "seconds of a grid of real routers while every core is busy: no adjacency may be lost (root)",
+         "srd spad ctl linkem controlplane_look", one(sys.executable, str(BUSY), "{n}"), 600),
 ]
 
 

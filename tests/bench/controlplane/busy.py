@@ -2,6 +2,7 @@
 fails, so every adjacency lost is a false loss. Prints figures as tools/soak reads them."""
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -61,10 +62,17 @@ def run(seconds: float) -> list[dict[str, object]]:
         Lab.down(lab.plan.name)
 
 
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="busy.py", description=__doc__)
+    parser.add_argument("seconds", nargs="?", type=float, default=600.0, help="how long (600)")
+    return parser.parse_args()
+
+
 def main() -> int:
+    options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # the namespaces go then too
     try:
-        figures = run(float(sys.argv[1]) if len(sys.argv) > 1 else 600.0)
+        figures = run(options.seconds)
     except LabError as error:
         print(f"busy: {error}", file=sys.stderr)
         return 1

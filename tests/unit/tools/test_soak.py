@@ -1,7 +1,9 @@
 """The dispatcher of the long runs."""
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,30 @@ def test_a_soak_passes_only_with_its_goals_and_its_exit_status(capsys, monkeypat
         found, error = cli.run(soak_of(script, copies), 1, None, [])
         assert cli.report(soak_of(script), found, error, 1) is good
     assert "signal 11" in capsys.readouterr().out
+
+
+def test_the_busy_soak_runs_the_program_it_names_for_so_many_seconds(tmp_path, monkeypatch, capsys):
+    busy = soaks.find("busy")
+    assert busy.items == 600
+    python, script, seconds = busy.commands(2, 5)[0]
+    assert Path(python).exists() and seconds == "5"
+    assert subprocess.run([python, script, "--help"], capture_output=True, text=True, check=True).stdout.startswith("usage")
+    for target in busy.target.split():
+        assert re.fullmatch(r"[a-z_]+", target)
+
+
+def test_a_soak_that_is_interrupted_lets_its_program_clean_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("DMSC_BUILD", "/")
+    script = f"trap 'echo gone > {tmp_path}/clean; exit 143' TERM; echo up > {tmp_path}/up; while :; do sleep 0.05; done"
+
+    def interrupt(copy):
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(cli.Copy, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        cli.run(soak_of(script), 1, None, [])
+    assert (tmp_path / "clean").exists()
 
 
 def test_figures_are_lines_of_json():
