@@ -14,9 +14,10 @@ SLACK = float(os.environ.get("DMSC_TEST_SLACK", "2"))
 ROUTERS = ["sr-1", "sr-2", "sr-3"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["segment", "segment6"], ids=["ipv4", "ipv6"])
 def segment(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab.up(TOPOLOGIES / "segment.yaml", name=lab_name(request)) as lab:
+    """Over IPv4, then over IPv6: every rule holds for both."""
+    with Lab.up(TOPOLOGIES / f"{request.param}.yaml", name=lab_name(request)) as lab:
         yield lab
 
 
@@ -36,6 +37,18 @@ def test_ls_m1_three_routers_find_each_other_without_a_configured_neighbour(segm
     assert {row["link"] for row in segment.show("sr-1", "neighbors")} == {"mgmt.sr-2", "mgmt.sr-3"}
     segment.wait(lambda: {row["node"]: row["distance"] for row in segment.show("sr-1", "paths")}
                  == {"sr-1": 0, "sr-2": 10, "sr-3": 10}, 5 * SLACK, "routes over the links found")
+
+
+def test_ls_m10_the_endpoint_is_the_address_of_the_family_on_that_interface(segment):
+    segment.wait(lambda: all_found(segment), 5 * SLACK, "all to be neighbours")
+    six = segment.plan.topology.name == "segment6"
+    for node in ROUTERS:
+        for row in segment.show(node, "discovery"):
+            for end in (row["local"], row["address"]):
+                assert (end.startswith("[fe80::") and end.endswith("%mgmt]:7401")) == six, row
+                assert end.startswith("172.31.") != six, row
+    # And the data plane goes the same way.
+    assert "1 sent, 1 answered" in segment.ctl("sr-1", "ping", "node:sr-2", "-c", "1").stdout
 
 
 def test_ls_m2_a_dead_router_is_forgotten_and_found_again(segment):

@@ -118,7 +118,7 @@ Json discovery(const NodeImpl& node) {
       Json row = base;
       row["neighbour"] = n.name;
       row["id"] = id.value;
-      row["address"] = address_text(n.at) + ":" + std::to_string(n.at.port);
+      row["address"] = finder->endpoint_text(n.at);
       row["heard_ms"] = ms(node.now() - n.heard);
       row["hold_ms"] = ms(n.hold);
       row["adjacent"] = n.adjacent;

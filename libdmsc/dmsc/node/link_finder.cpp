@@ -14,13 +14,27 @@ namespace {
 namespace log = runtime::log;
 using dataplane::SocketAddress;
 
+constexpr int kPatience = 3;  // seconds without an address, until that is told
 constexpr int kDatagramsPerTurn = 32;  // then timers and other sockets get their turn
 
+// As announcements have it: 4 or 16 bytes. A scope is the receiver's own affair.
 Bytes address_bytes(const SocketAddress& address) {
-  if (address.family() != AF_INET) return {};
-  const auto& v4 = reinterpret_cast<const sockaddr_in*>(address.data())->sin_addr;
-  const auto* begin = reinterpret_cast<const std::uint8_t*>(&v4);
-  return Bytes(begin, begin + sizeof v4);
+  auto bytes = [](const auto& in) {
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(&in);
+    return Bytes(begin, begin + sizeof in);
+  };
+  if (address.family() == AF_INET) {
+    return bytes(reinterpret_cast<const sockaddr_in*>(address.data())->sin_addr);
+  }
+  if (address.family() == AF_INET6) {
+    return bytes(reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
+  }
+  return {};
+}
+
+// fe80::/10: an address of one link, and so written with its interface.
+bool is_link_local(const Bytes& address) {
+  return address.size() == 16 && address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
 }  // namespace
@@ -53,23 +67,50 @@ void LinkFinder::interface_changed(const InterfaceState* state) {
   refresh();
 }
 
+// This end's, unset if the interface does not have it (yet).
+SocketAddress LinkFinder::wanted_address() const {
+  if (settings_.local.empty()) {
+    SocketAddress first = interface_address(settings_.interface, settings_.ipv6);
+    return first.valid() ? first.with_port(settings_.local_port) : first;
+  }
+  auto given = SocketAddress::parse(settings_.local, settings_.local_port);
+  if (given && is_link_local(address_bytes(*given))) {
+    std::string bare = settings_.local.substr(0, settings_.local.find('%'));
+    given = SocketAddress::parse(bare + "%" + settings_.interface, settings_.local_port);
+  }
+  return given ? *given : SocketAddress();
+}
+
 void LinkFinder::refresh() {
   if (!interface_.up) return;
-  SocketAddress address = settings_.local.empty()
-                              ? interface_address(settings_.interface)
-                              : SocketAddress::parse(settings_.local, 0).value();
-  if (address.valid()) address = address.with_port(settings_.local_port);
+  SocketAddress address = wanted_address();
+  waited_ = address.valid() ? 0 : waited_ + 1;
+  if (waited_ == kPatience) {
+    complain("discovery on " + settings_.interface + ": it has no " +
+             (settings_.ipv6 ? "IPv6 link-local" : "IPv4") + " address");
+  }
   if (local_.valid() && !(address == local_)) close("the interface's address changed");
   if (!local_.valid() && address.valid()) open(address);
 }
 
+void LinkFinder::complain(const std::string& reason) {
+  if (complaint_ != reason) log::warning("discovery-waits", {{"reason", reason}});
+  complaint_ = reason;
+}
+
+std::string LinkFinder::remote_text(const linkstate::UnicastEndpoint& endpoint) const {
+  std::string text = address_text(endpoint);
+  return is_link_local(endpoint.address) ? text + "%" + settings_.interface : text;
+}
+
+std::string LinkFinder::endpoint_text(const linkstate::UnicastEndpoint& endpoint) const {
+  std::string text = remote_text(endpoint), port = ":" + std::to_string(endpoint.port);
+  return endpoint.address.size() == 16 ? "[" + text + "]" + port : text + port;
+}
+
 void LinkFinder::open(const SocketAddress& local) {
   auto fd = open_multicast(settings_.interface, interface_.index, local);
-  if (!fd) {
-    if (complaint_ != fd.error().message) log::warning("discovery-waits", {{"reason", fd.error()}});
-    complaint_ = fd.error().message;
-    return;
-  }
+  if (!fd) return complain(fd.error().message);
   complaint_.clear();
   descriptor_.assign(fd->release());
   local_ = local;
@@ -119,7 +160,7 @@ void LinkFinder::pump() {
   bool changed = false;
   for (const linkstate::DiscoveryOutput& output : discovery_.poll()) {
     if (const auto* send = std::get_if<linkstate::SendAnnouncement>(&output)) {
-      if (descriptor_.is_open()) send_multicast(descriptor_.native_handle(), send->datagram);
+      if (descriptor_.is_open()) send_multicast(descriptor_.native_handle(), interface_.index, local_, send->datagram);
     } else if (const auto* found = std::get_if<linkstate::NeighbourFound>(&output)) {
       log_found(found->name, found->at);
       changed = true;
@@ -146,7 +187,7 @@ void LinkFinder::pump() {
 
 void LinkFinder::log_found(const std::string& name, const linkstate::UnicastEndpoint& at) const {
   log::info("neighbour-found", {{"interface", settings_.interface}, {"neighbour", name},
-                                {"address", address_text(at) + ":" + std::to_string(at.port)}});
+                                {"address", endpoint_text(at)}});
 }
 
 }  // namespace dmsc::node

@@ -37,10 +37,17 @@ class LinkFinder {
   }
   // Of this end; unset while the interface is not usable.
   const dataplane::SocketAddress& local() const { return local_; }
+  // Where a neighbour found here takes unicast PDUs, without port: an IPv6 link-local address with this
+  // interface as its scope.
+  std::string remote_text(const linkstate::UnicastEndpoint& endpoint) const;
+  // With port: "10.0.0.2:7401", "[fe80::2%eth1]:7401".
+  std::string endpoint_text(const linkstate::UnicastEndpoint& endpoint) const;
 
  private:
+  dataplane::SocketAddress wanted_address() const;
   void open(const dataplane::SocketAddress& local);
   void close(const std::string& reason);
+  void complain(const std::string& reason);
   void wait();
   void read();
   void pump();
@@ -53,11 +60,12 @@ class LinkFinder {
   boost::asio::steady_timer timer_;
   InterfaceState interface_;
   dataplane::SocketAddress local_;
+  int waited_ = 0;         // times without an address of the interface
   std::string complaint_;  // logged once
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for completions already queued
 };
 
-// As text, "10.0.0.2"; empty if it is no address.
+// As text, "10.0.0.2", "fe80::2"; empty if it is no address.
 std::string address_text(const linkstate::UnicastEndpoint& endpoint);
 
 }  // namespace dmsc::node

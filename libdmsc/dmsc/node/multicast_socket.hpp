@@ -1,5 +1,5 @@
 // The socket of one interface that hears and sends neighbour announcements (docs/protocol.md,
-// "Discovery"): UDP to the group 224.0.0.254, port 7401, hop limit 255.
+// "Discovery"): UDP to the group 224.0.0.254 or ff02::114, port 7401, hop limit 255.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -12,11 +12,12 @@
 
 namespace dmsc::node {
 
-// The first IPv4 address of an interface; unset if it has none (yet) or does not exist.
-dataplane::SocketAddress interface_address(const std::string& interface);
+// The first IPv4 address of an interface, or its first IPv6 link-local one, with its scope; unset if it
+// has none (yet: a duplicate of it may still be looked for) or does not exist.
+dataplane::SocketAddress interface_address(const std::string& interface, bool ipv6 = false);
 
-// Joins the group on the interface with that index, whose address is `local`. Non-blocking. The error
-// names interface and cause.
+// Joins the group of `local`'s family on the interface with that index, whose address is `local`.
+// Non-blocking. The error names interface and cause.
 Result<dataplane::UniqueFd> open_multicast(const std::string& interface, int index,
                                            const dataplane::SocketAddress& local);
 
@@ -28,7 +29,8 @@ struct MulticastDatagram {
 // One datagram into `buffer`; nullopt when none waits. A longer one than `size` is cut, and so fails its
 // authentication.
 std::optional<MulticastDatagram> receive_multicast(int fd, std::uint8_t* buffer, std::size_t size);
-// Loses the datagram silently when the socket does not take it: it is repeated every second.
-void send_multicast(int fd, ByteView datagram);
+// To the group, from `local` (as it was opened with) on interface `index`. Loses the datagram silently when
+// the socket does not take it: it is repeated every second.
+void send_multicast(int fd, int index, const dataplane::SocketAddress& local, ByteView datagram);
 
 }  // namespace dmsc::node

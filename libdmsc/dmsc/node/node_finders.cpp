@@ -16,7 +16,7 @@ namespace {
 bool leads_to(const LinkFinder& finder, const LinkRecord& link) {
   auto it = finder.neighbours().find(link.found);
   return it != finder.neighbours().end() && link.local == finder.local() &&
-         address_text(it->second.at) == link.settings.remote &&
+         finder.remote_text(it->second.at) == link.settings.remote &&
          it->second.at.port == link.settings.remote_port;
 }
 
@@ -116,7 +116,7 @@ void NodeImpl::sync_found(const std::string& name) {
 
 void NodeImpl::found_link(const LinkFinder& finder, NodeId node,
                           const linkstate::Discovery::Neighbour& neighbour) {
-  std::string address = address_text(neighbour.at);
+  std::string address = finder.remote_text(neighbour.at);
   if (!finder.local().valid() || configured_to(address, neighbour.at.port)) return;
   LinkSettings settings = finder.settings().link;
   settings.name = finder.settings().name + "." + neighbour.name;

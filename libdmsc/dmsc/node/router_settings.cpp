@@ -36,7 +36,7 @@ NodeSettings node_settings(const runtime::RouterConfig& config, const runtime::I
     if (link.mtu) l.mtu = *link.mtu;
     if (link.discover) {
       out.finders.push_back({link.name, link.interface, link.local.host, link.local.port,
-                             link.max_neighbours, std::move(l)});
+                             link.ipv6, link.max_neighbours, std::move(l)});
     } else {
       out.links.push_back(std::move(l));
     }

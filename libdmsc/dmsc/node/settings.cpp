@@ -14,7 +14,7 @@ bool operator==(const LinkSettings& a, const LinkSettings& b) {
 
 bool operator==(const FinderSettings& a, const FinderSettings& b) {
   auto fields = [](const FinderSettings& f) {
-    return std::tie(f.name, f.interface, f.local, f.local_port, f.max_neighbours, f.link);
+    return std::tie(f.name, f.interface, f.local, f.local_port, f.ipv6, f.max_neighbours, f.link);
   };
   return fields(a) == fields(b);
 }

@@ -30,8 +30,9 @@ struct LinkSettings {
 struct FinderSettings {
   std::string name;                 // unique among links and finders
   std::string interface;
-  std::string local;                // numeric IPv4; empty = the interface's first
+  std::string local;                // numeric; empty = the interface's first IPv4, or link-local IPv6
   std::uint16_t local_port = 7401;  // control, of this end; the others tell theirs
+  bool ipv6 = false;                // the family of `local` and of the group
   std::size_t max_neighbours = 16;
   LinkSettings link;                // metric, capacity, liveness, mtu of the links made
   friend bool operator==(const FinderSettings& a, const FinderSettings& b);

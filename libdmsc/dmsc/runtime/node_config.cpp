@@ -79,6 +79,11 @@ void read_finder_ends(const ConfigNode& node, LinkSection& link) {
   link.interface = node.required("interface", parse_interface);
   link.name = node.optional("name", parse_link_name).value_or(link.interface);
   link.local = node.optional("local", parse_local).value_or(Endpoint{"", kControlPort});
+  bool local6 = link.local.host.find(':') != std::string::npos;
+  link.ipv6 = node.choice("family", {"ipv4", "ipv6"}, local6 ? 1 : 0) == 1;
+  if (!link.local.host.empty() && link.ipv6 != local6) {
+    node.error("family", std::string("not that of local, ") + (local6 ? "an IPv6" : "an IPv4") + " address");
+  }
   link.max_neighbours = static_cast<unsigned>(node.integer("max_neighbours", {1, 16, 256}));
   for (const char* key : {"peer", "remote"}) {
     if (node.has(key)) node.error(key, "not with discover: neighbours say it themselves");
@@ -114,7 +119,7 @@ LinkSection read_link(const ConfigNode& node) {
 
 bool same_endpoints(const LinkSection& a, const LinkSection& b) {
   return a.name == b.name && a.peer == b.peer && a.interface == b.interface && a.local == b.local &&
-         a.remote == b.remote && a.mtu == b.mtu && a.discover == b.discover &&
+         a.remote == b.remote && a.mtu == b.mtu && a.discover == b.discover && a.ipv6 == b.ipv6 &&
          a.max_neighbours == b.max_neighbours;
 }
 

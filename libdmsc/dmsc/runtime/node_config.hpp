@@ -40,8 +40,10 @@ struct LinkSection {                 // links[]: a point-to-point UDP neighbour
   std::optional<std::uint16_t> mtu;  // of control and data datagrams; none = the interface's
   linkstate::Liveness liveness;
   // Neighbours are found by multicast on `interface`, each over a link of its own with these settings;
-  // `peer` and `remote` are empty, `local` may be: then the interface's first IPv4 address.
+  // `peer` and `remote` are empty, `local` may be: then the interface's first IPv4 or, with `ipv6`, its
+  // link-local IPv6 address.
   bool discover = false;
+  bool ipv6 = false;
   unsigned max_neighbours = 16;
 };
 // Same link in every respect that a reload can only change by closing and opening it.

@@ -115,14 +115,22 @@ TEST_CASE("config: neighbours found on an interface need no name, no ends") {
   auto doc = ConfigDocument::parse(
       "node: {name: sr-1}\nlinks:\n"
       "  - {interface: eth1, discover: true, metric: delay, max_neighbours: 4}\n"
-      "  - {interface: eth2, discover: true, name: lan, local: 10.0.0.1}\n",
+      "  - {interface: eth2, discover: true, name: lan, local: 10.0.0.1}\n"
+      "  - {interface: eth3, discover: true, family: ipv6}\n"
+      "  - {interface: eth4, discover: true, local: 'fe80::1'}\n",
       "f.yaml");
   RouterConfig c = read_router_config(doc->root(), "srd");
   doc->finish();
   INFO(doc->report());
   REQUIRE(doc->ok());
-  REQUIRE(c.links.size() == 2);
+  REQUIRE(c.links.size() == 4);
   CHECK(c.links[0].discover);
+  CHECK_FALSE(c.links[0].ipv6);
+  CHECK(c.links[2].ipv6);
+  CHECK(c.links[3].ipv6);  // as its address says
+  CHECK(report_of("node: {name: a}\nlinks:\n"
+                  "  - {interface: eth1, discover: true, local: 10.0.0.1, family: ipv6}\n") ==
+        "f.yaml:3:62: links[0].family: not that of local, an IPv4 address\n");
   CHECK(c.links[0].name == "eth1");
   CHECK(c.links[0].metric == 0);
   CHECK(c.links[0].max_neighbours == 4);
