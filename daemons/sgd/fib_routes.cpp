@@ -9,7 +9,10 @@ using forwarding::InstanceEntry;
 CallRoutes::Choice FibRoutes::choose(std::string_view name, std::uint64_t flow,
                                      const std::vector<Pin>& avoid) {
   const forwarding::Match match = fib_.match(name);
-  if (!match) return {false, {}, wire::ErrorCode::no_route};
+  if (!match) {
+    bool gone = fib_.withdrawn(name);
+    return {false, {}, gone ? wire::ErrorCode::no_instance : wire::ErrorCode::no_route};
+  }
   const forwarding::Below below = forwarding::is_below(match, name);
   forwarding::Instances instances = match->instances();
   std::vector<InstanceEntry> rest;

@@ -68,7 +68,7 @@ const LabelEntry* usable_label(const Fib& fib, const wire::ServicePacket& packet
 Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {
   std::string_view name = packet.destination();
   const Match match = fib.match(name);
-  if (!match) return drop(DropReason::no_route);
+  if (!match) return drop(fib.withdrawn(name) ? DropReason::no_instance : DropReason::no_route);
   const InstanceEntry* nearest =
       nearest_instance(fib, self, match->instances(), is_below(match, name));
   if (nearest == nullptr) return drop(DropReason::no_instance);

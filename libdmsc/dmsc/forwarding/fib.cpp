@@ -5,6 +5,7 @@
 #include "dmsc/forwarding/bucket_table.hpp"
 #include "dmsc/forwarding/fib_parts.hpp"
 #include "dmsc/forwarding/name_hash.hpp"
+#include "dmsc/forwarding/withdrawn_names.hpp"
 
 namespace dmsc::forwarding {
 namespace {
@@ -34,7 +35,7 @@ std::size_t node_bytes(const NodeRoute& route) {
 
 struct Fib::Impl {
   Impl(const crypto::Key16& k, Reclaimer& r)
-      : key(k), hasher(k), reclaimer(r), names(r), labels(r) {}
+      : key(k), hasher(k), reclaimer(r), names(r), withdrawn(r), labels(r) {}
 
   std::uint64_t label_hash(PathLabel label) const {
     char raw[4];
@@ -94,6 +95,7 @@ struct Fib::Impl {
   NameHasher<> hasher;
   Reclaimer& reclaimer;
   BucketTable<PrefixCell> names;
+  WithdrawnNames withdrawn;
   BucketTable<LabelSlot> labels;
   NodeArray nodes;
   std::atomic<std::size_t> node_count = 0;
@@ -172,6 +174,7 @@ void Fib::remove_prefix(std::string_view prefix) {
   ++impl_->work.prefixes;
   InstanceGroup* group = old->group.load(std::memory_order_relaxed);
   impl_->count(depth_of(prefix), *group, false);
+  impl_->withdrawn.add(old->hash, group->covering());
   impl_->held.prefixes -= old->bytes();
   impl_->reclaimer.retire([old] { PrefixCell::destroy(old); });
   drop_group(group);
@@ -295,6 +298,21 @@ bool Fib::link_alive(std::uint32_t link) const {
   return dead == nullptr || !std::binary_search(dead->begin(), dead->end(), link);
 }
 
+bool Fib::withdrawn(std::string_view name) const {
+  if (name.empty() || name.size() > kMaxNameBytes) return false;
+  std::uint8_t ends[kMaxNameComponents];
+  std::uint64_t hashes[kMaxNameComponents];
+  std::size_t count = component_ends(name, ends);
+  if (ends[count - 1] != name.size()) return false;  // more components than a name can have
+  impl_->hasher.prefixes(name, ends, count, (1U << count) - 1, hashes);
+  for (std::size_t i = count; i-- > 0;) {
+    if (impl_->withdrawn.holds(hashes[i], i + 1 != count)) return true;
+  }
+  return false;
+}
+
+void Fib::age_withdrawn() { impl_->withdrawn.turn(); }
+
 std::size_t Fib::prefix_count() const { return impl_->names.size(); }
 std::size_t Fib::node_count() const { return impl_->node_count.load(std::memory_order_relaxed); }
 std::size_t Fib::label_count() const { return impl_->labels.size(); }
@@ -304,7 +322,7 @@ const FibWork& Fib::work() const { return impl_->work; }
 
 FibMemory Fib::memory() const {
   FibMemory out = impl_->held;
-  out.prefixes += impl_->names.bytes();
+  out.prefixes += impl_->names.bytes() + impl_->withdrawn.bytes();
   out.nodes += impl_->nodes.bytes();
   return out;
 }

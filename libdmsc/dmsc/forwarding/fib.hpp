@@ -153,6 +153,9 @@ class Fib {
   // A link lost or back: takes effect for every prefix at once, before SPF has run. Its cost is
   // that of the set of dead links.
   void set_link_alive(std::uint32_t link, bool alive);
+  // Forgets the prefixes that were removed before the last call; so they are withdrawn() for one to two
+  // of its intervals.
+  void age_withdrawn();
 
   // Reader side: any thread between quiescent points; lock-free, no allocation.
   // The longest prefix that serves `name`: the name itself, or a covering prefix above it (one that
@@ -164,6 +167,8 @@ class Fib {
   // The label of the longest prefix with a path to `egress`; 0 = none, follow SPF.
   PathLabel path_label(NodeId egress, std::string_view destination) const;
   bool link_alive(std::uint32_t link) const;
+  // For a name that does not match: one that served it was removed a short while ago (WithdrawnNames).
+  bool withdrawn(std::string_view name) const;
   // out[i] = match(names[i]), for any number of names (out is as long). The memory reads of up to
   // 32 look-ups overlap, so in a large FIB each costs a fraction of a match() alone.
   void match_batch(std::span<const std::string_view> names, std::span<Match> out) const;

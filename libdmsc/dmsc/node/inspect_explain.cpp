@@ -59,7 +59,8 @@ class Explanation {
   forwarding::Match matched() {
     const auto route = node_.rib().match(name_);
     if (!route) {
-      step("rib", false, "no route: nothing usable matches " + name_.text());
+      const char* lately = fib_.withdrawn(name_.text()) ? "; something did a few minutes ago" : "";
+      step("rib", false, "no route: nothing usable matches " + name_.text() + lately);
       return {};
     }
     std::string text = route->prefix.text();

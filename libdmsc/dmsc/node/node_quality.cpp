@@ -38,6 +38,7 @@ void NodeImpl::every_second() {
   }
   tell_neighbors();
   look_at_expiry();
+  routes_.age_withdrawn(now());
   if (record_) {
     engine_.mark_record(now());
     record_->flush();

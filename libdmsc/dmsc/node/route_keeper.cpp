@@ -223,6 +223,13 @@ std::vector<RouteKeeper::LabelState> RouteKeeper::labels() const {
   return out;
 }
 
+void RouteKeeper::age_withdrawn(Time now) {
+  constexpr Duration kInterval = minutes(5);
+  if (now < withdrawn_aged_ + kInterval) return;
+  withdrawn_aged_ = now;
+  fib_.age_withdrawn();
+}
+
 void RouteKeeper::set_path(const Name& prefix, NodeId egress, PathLabel label) {
   paths_[{prefix, egress}] = label;
   publish_paths();

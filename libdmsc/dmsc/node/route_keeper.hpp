@@ -61,6 +61,8 @@ class RouteKeeper {
   Status set_label(PathLabel label, NodeId egress, NodeId next);
   void remove_label(PathLabel label);
   // Packets this node originates to `egress` for names `prefix` covers carry `label`.
+  // Once a second: names withdrawn are forgotten in time (F17).
+  void age_withdrawn(Time now);
   void set_path(const Name& prefix, NodeId egress, PathLabel label);
   void clear_path(const Name& prefix, NodeId egress);
   const std::map<std::pair<Name, NodeId>, PathLabel>& paths() const { return paths_; }
@@ -123,6 +125,7 @@ class RouteKeeper {
   std::set<LinkId> drained_links_;
   std::map<PathLabel, LabelState> labels_;
   std::map<std::pair<Name, NodeId>, PathLabel> paths_;
+  Time withdrawn_aged_{};
   std::uint64_t spf_runs_ = 0;
   Duration last_spf_took_{};
   FibWrites fib_writes_;

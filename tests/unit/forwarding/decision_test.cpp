@@ -180,6 +180,26 @@ TEST_CASE(
   CHECK(r.run(far).reason == DropReason::no_instance);
 }
 
+TEST_CASE("F17 decide: a withdrawn name is without instance, one never heard of without route") {
+  Router r;
+  r.fib.set_prefix(group("B/4", {instance(2, 1)}));
+  auto reason = [&](const char* name) {
+    TestPacket p(packet_to(0, name));
+    return r.run(p).reason;
+  };
+  CHECK(reason("B/4") == DropReason::none);
+  CHECK(reason("B/5") == DropReason::no_route);
+  r.fib.remove_prefix("B/4");
+  CHECK(reason("B/4") == DropReason::no_instance);
+  CHECK(reason("B/5") == DropReason::no_route);
+  CHECK(reason("B/4/x") == DropReason::no_route);  // B/4 never served what is below it
+  CHECK(reason("B") == DropReason::no_route);
+  r.fib.age_withdrawn();
+  CHECK(reason("B/4") == DropReason::no_instance);
+  r.fib.age_withdrawn();
+  CHECK(reason("B/4") == DropReason::no_route);
+}
+
 TEST_CASE("R42 F10 decide: egress 0 is delivered where the nearest instance is, egress stays 0") {
   Router r;
   r.fib.set_prefix(group("B", {instance(2, 1), instance(1, 3, 0)}));

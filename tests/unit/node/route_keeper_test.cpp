@@ -50,6 +50,17 @@ struct Fixture {
 
 }  // namespace
 
+TEST_CASE("F17 route keeper: what was withdrawn is remembered for five to ten minutes") {
+  Fixture f;
+  f.keeper.age_withdrawn(f.now += minutes(60));
+  f.fib.set_prefix({*Name::parse("B/4"), false, {}});
+  f.fib.remove_prefix("B/4");
+  Time withdrawn = f.now;
+  while (f.fib.withdrawn("B/4") && f.now < withdrawn + minutes(20)) f.keeper.age_withdrawn(f.now += seconds(1));
+  CHECK(f.now - withdrawn >= minutes(5));
+  CHECK(f.now - withdrawn <= minutes(10));
+}
+
 TEST_CASE("route keeper: a label follows the best link to its next node and waits without one") {
   Fixture f;
   PathLabel label{77};
