@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from typing import Any, Iterator
@@ -150,6 +151,23 @@ def test_ev1_watch_lsdb_prints_a_snapshot_and_then_changes_without_a_gap(domain)
             if delta["row"] and delta["row"]["origin"] == "sr-3" and delta["row"]["type"] == "node":
                 break
         assert all(a["metric"] == 2 ** 24 - 1 for a in delta["row"]["body"]["adjacencies"])
+    finally:
+        domain.ctl("sr-3", "undrain")
+        watching.kill()
+        watching.wait()
+
+
+def test_ev1_watch_tells_people_what_has_changed_in_a_row(domain):
+    watching = domain.popen("sr-1", *domain.ctl_command("sr-1", ["watch", "lsdb"]), stdout=-1)
+    try:
+        def read_until(pattern: str) -> str:
+            while not re.search(pattern, line := watching.stdout.readline()):
+                assert line and "{" not in line, line
+            return line
+        read_until(r"^\d\d:\d\d:\d\d\.\d{3}   sr-3 node 0  epoch \d+, seq \d+, size \d+B$")
+        read_until(r"^--- \d+ rows; changes from here on$")
+        domain.ctl("sr-3", "drain", "--soft")
+        read_until(r"^\S+ ~ sr-3 node 0  seq (\d+) \u2192 (\d+), .*adjacencies sr-1 metric 10 \u2192 16,777,215")
     finally:
         domain.ctl("sr-3", "undrain")
         watching.kill()

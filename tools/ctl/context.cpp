@@ -2,6 +2,8 @@
 
 #include <iostream>
 
+#include "terminal.hpp"
+
 namespace dmsc::ctl {
 
 std::shared_ptr<grpc::Channel> Context::channel(const char* socket_name) {
@@ -24,13 +26,18 @@ std::unique_ptr<AdminClient> Context::admin() {
 }
 
 void Context::print(const std::string& json_text) const {
-  Json document = json ? Json() : Json::parse(json_text, nullptr, false);
-  if (json || document.is_discarded()) {
-    std::cout << json_text << std::endl;
-  } else {
-    std::cout << render_document(document, view) << std::flush;
-  }
+  std::cout << render(json_text) << std::flush;
 }
+
+std::string Context::render(const std::string& json_text) const {
+  Json document = json ? Json() : Json::parse(json_text, nullptr, false);
+  if (json || document.is_discarded()) return json_text + "\n";
+  ViewOptions now = view;
+  now.style.width = width();
+  return render_document(document, now);
+}
+
+std::size_t Context::width() const { return view.wide ? 0 : terminal_size().width; }
 
 void Context::fail(const Error& error) {
   std::cerr << persona.program << ": " << printable(error.message) << std::endl;

@@ -26,6 +26,9 @@ struct Context {
 
   // Prints a reply of the daemon: unchanged with -o json, else rendered.
   void print(const std::string& json_text) const;
+  std::string render(const std::string& json_text) const;
+  // Columns to use now: 0 with --wide or without a terminal.
+  std::size_t width() const;
   // Prints "srctl: MESSAGE" to stderr and sets exit_code.
   void fail(const Error& error);
 

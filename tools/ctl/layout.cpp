@@ -61,6 +61,7 @@ const std::map<std::string, Layout>& layouts() {
       {"policies", {{"policy", "node", "kind", "state", "version"}, {"epoch"}, {}, ""}},
       {"prefixes",
        {{"subtree", "owner", "depth", "covering", "pool"}, {}, {"subtree", "owner"}, ""}},
+      {"events", {{"time", "level", "line"}, {"seq", "event"}, {}, ""}},
       {"audit", {{"seq", "time", "actor", "action", "object", "decision", "detail"}, {}, {}, ""}},
       {"quality",
        {{"ingress", "prefix", "egress", "instance"},

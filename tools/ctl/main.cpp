@@ -1,24 +1,15 @@
 // sgctl, srctl, spactl, scscctl: one program by several names. See docs/operations.md.
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 
 #include "commands.hpp"
+#include "terminal.hpp"
 
 namespace dmsc::ctl {
 namespace {
 
-std::size_t terminal_width() {
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) == 0) return 0;
-  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
 // https://no-color.org: set to anything means none.
-bool color_wanted() { return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
+bool color_wanted() { return is_terminal() && std::getenv("NO_COLOR") == nullptr; }
 
 int usage_of_names() {
   std::cerr << "ctl: call me by the name of what you want to look at:";
@@ -62,7 +53,7 @@ int run(const Persona& persona, std::vector<std::string> arguments) {
   app.parse_complete_callback([&] {
     context.json = options.output == "json";
     context.view.style.color = color_wanted() && !options.no_color;
-    context.view.style.width = context.view.wide ? 0 : terminal_width();
+    context.view.style.width = context.width();
   });
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
   try {

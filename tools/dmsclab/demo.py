@@ -9,7 +9,6 @@ from .calls import call
 from .errors import LabError
 from .lab import Lab
 from .programs import ROOT
-from .topology import load
 
 TOPOLOGY = ROOT / "config" / "fig2" / "lab.yaml"
 CALLER, NAME, TEXT = "pod-1", "B/4", "hello from A/1"
@@ -77,19 +76,21 @@ def show_routes(lab: Lab, gateway: str) -> None:
 
 def hints(name: str) -> None:
     say("look further")
-    lab = "tools/lab" if name == load(TOPOLOGY).name else f"tools/lab --name {name}"
+    lab = f"tools/lab --name {name}"
+    demo = "tools/demo" if name == "demo" else f"DMSC_DEMO_NAME={name} tools/demo"
     for command, what in (
             (f"{lab} status", "every process and link"),
             (f"{lab} ctl sr-1 show neighbors", "or lsdb, fib, paths, counters; on any node"),
             (f"{lab} ctl sg-1 explain B/4", "why a name goes where it goes"),
             (f"{lab} ctl sg-1 trace B/4", "hop by hop through the data plane"),
             (f"{lab} ctl spa-1 show audit", "who was granted what"),
-            (f"{lab} kill sr-1", "then call again; tools/lab start sr-1"),
+            (f"{lab} kill sr-1", "then call again; start sr-1"),
+            (f"{lab} ctl sg-1 watch paths", "what changes meanwhile, in another terminal"),
             (f"{lab} set sg-1--sr-2 delay=20ms", "a slow link; heal with delay=0ms"),
-            ("tools/demo --shell pod-1", "then: dmsc-pod call B/4 hello")):
+            (f"{demo} --shell pod-1", "then: dmsc-pod call B/4 hello")):
         note(f"{command:<50} {what}")
     say("stop")
-    note("tools/demo --stop")
+    note(f"{demo} --stop")
 
 
 def main(name: str) -> int:
