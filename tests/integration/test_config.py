@@ -54,3 +54,14 @@ def test_a_virtual_range_that_cannot_be_halved_is_refused(length: int, tmp_path:
     done = check("sgd", file)
     assert done.returncode == 2
     assert "names.virtual_range: its length is not between /8 and /28" in done.stderr
+
+
+def test_limits_of_the_domain_are_checked_by_line_and_column(tmp_path: Path) -> None:
+    lines = (ROOT / "config" / "spad.yaml").read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("    per_node: 100000"))
+    lines[at] = "    per_node: none"
+    file = tmp_path / "bad.yaml"
+    file.write_text("\n".join(lines) + "\n")
+    done = check("spad", file)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{file}:{at + 1}:15: limits.prefixes.per_node: ")

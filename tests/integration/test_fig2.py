@@ -1,11 +1,13 @@
 """The domain of the draft's Figure 2, end to end, with the real daemons."""
 from __future__ import annotations
 
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 from dmsclab import lsdb
 from dmsclab.calls import Announcer, announce, call
 from dmsclab.demo import wait_for_names
@@ -90,6 +92,41 @@ def test_r13_a_pod_cannot_announce_what_belongs_to_another_pod(domain):
     refused = announce(domain, "pod-2", "B/4")
     assert refused.state == "refused" and refused.reason
     assert lsdb.prefixes(domain, "sr-2")["B/4"] == {"sg-4"}
+
+
+def test_limits_set_in_the_writers_file_reach_every_node_by_a_reload(domain):
+    file = domain.plan.config_file("spa-1")
+    before = file.read_text()
+    serial = domain.show("spa-1", "parameters")["serial"]
+
+    def held(node: str) -> tuple[int, str, int]:
+        body = domain.show(node, "lsdb", "root", "domain-parameters")[0]["body"]
+        return body["max_prefixes_per_node"], body["actions"]["prefixes"], body["serial"]
+
+    def everywhere(wanted: tuple[int, str, int]) -> None:
+        for node in ROUTERS + GATEWAYS:
+            domain.wait(lambda: held(node) == wanted, 10, f"the limits {wanted} at {node}")
+    limits = {"prefixes": {"per_node": 5000, "action": "isolate"}}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(before), "limits": limits}))
+    try:
+        assert domain.ctl("spa-1", "reload").stdout == "limits\n"
+        everywhere((5000, "isolate", serial + 1))
+        wanted = {"action": "isolate", "per_node": 5000, "instances": 64}
+        domain.wait(lambda: domain.show("spa-3", "parameters")["prefixes"] == wanted, 5, "them at the replica spa-3")
+    finally:
+        file.write_text(before)
+        domain.ctl("spa-1", "reload")
+    everywhere((100000, "block", serial + 2))
+
+
+@pytest.mark.parametrize("node", ["sr-1", "sg-1", "spa-1", "scsc-1"])
+def test_the_help_names_the_topics_there_are(domain, node):
+    verbs = {"explain", "ping", "trace", "stream", "probe"}
+    script = domain.ctl(node, "completion", "bash").stdout
+    offered = set(re.search(r'show\|watch\).*-W "([^"]*)"', script).group(1).split())
+    refusal = domain.ctl(node, "show", "nonsense", check=False).stderr
+    there = set(refusal.partition("it has ")[2].split())
+    assert offered == there - verbs
 
 
 def test_a_typo_is_an_error_that_names_the_name(domain):

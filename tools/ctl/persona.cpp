@@ -5,12 +5,13 @@
 namespace dmsc::ctl {
 
 const std::vector<Persona>& personas() {
-  static const std::vector<std::string> node{"status",   "neighbors", "lsdb",   "routes",
-                                             "fib",      "paths",     "links",  "policies",
-                                             "counters", "workers",   "events", "metrics"};
+  static const std::vector<std::string> node{"status",    "neighbors", "discovery", "links",    "lsdb",
+                                             "routes",    "fib",       "paths",     "labels",   "trust",
+                                             "grants",    "policies",  "counters",  "events",   "metrics"};
   static const std::vector<Persona> all = [] {
     std::vector<std::string> gateway = node;
-    gateway.insert(gateway.end(), {"pods", "flows", "names"});
+    gateway.insert(gateway.end(), {"pods", "namespaces", "instances", "services", "flows", "calls", "names",
+                                   "listeners"});
     return std::vector<Persona>{
         {"sgctl", "sgd", "service gateway", gateway},
         {"srctl", "srd", "service router", node},
@@ -22,7 +23,7 @@ const std::vector<Persona>& personas() {
         {"scscctl",
          "scscd",
          "scheduling center",
-         {"status", "nodes", "links", "quality", "services", "policies", "thresholds", "history",
+         {"status", "nodes", "links", "quality", "services", "paths", "policies", "thresholds", "history",
           "counters", "events", "metrics"}},
     };
   }();
