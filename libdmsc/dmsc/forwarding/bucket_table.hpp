@@ -97,6 +97,18 @@ class BucketTable {
     }
   }
 
+  // Any thread: the entry that `hash` most likely finds, unread; nullptr if its home bucket has none.
+  const Entry* peek(std::uint64_t hash) const {
+    const Array& array = *array_.load(std::memory_order_acquire);
+    const Bucket& bucket = array.buckets[hash & array.mask];
+    for (std::size_t way = 0; way < kWays; ++way) {
+      if (bucket.tag[way].load(std::memory_order_acquire) == tag_of(hash)) {
+        return bucket.entry[way].load(std::memory_order_acquire);
+      }
+    }
+    return nullptr;
+  }
+
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   // Writer: what the array takes, without the entries.
   std::size_t bytes() const {

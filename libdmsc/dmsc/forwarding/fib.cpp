@@ -180,6 +180,23 @@ void Fib::remove_prefix(std::string_view prefix) {
   drop_group(group);
 }
 
+void Fib::foresee(std::span<const std::string_view> prefixes) const {
+  constexpr std::size_t kBatch = 64;
+  std::uint64_t hashes[kBatch];
+  for (std::size_t from = 0; from < prefixes.size(); from += kBatch) {
+    std::size_t n = std::min(kBatch, prefixes.size() - from);
+    for (std::size_t i = 0; i < n; ++i) {
+      hashes[i] = impl_->hasher(prefixes[from + i]);
+      impl_->names.prefetch(hashes[i]);
+    }
+    for (std::size_t i = 0; i < n; ++i) impl_->names.prefetch_entry(hashes[i]);
+    for (std::size_t i = 0; i < n; ++i) {
+      const PrefixCell* cell = impl_->names.peek(hashes[i]);
+      if (cell != nullptr) __builtin_prefetch(cell->group.load(std::memory_order_relaxed));
+    }
+  }
+}
+
 void Fib::set_node(NodeId node, NodeRoute route) {
   if (!node || node.value > kMaxNodeId) return;
   ++impl_->work.nodes;

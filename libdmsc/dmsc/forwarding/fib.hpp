@@ -144,6 +144,9 @@ class Fib {
   void set_prefix(const PrefixRoute& route);
   void remove_prefix(std::string_view prefix);
   void remove_prefix(const Name& prefix) { remove_prefix(std::string_view(prefix.text())); }
+  // A hint: these prefixes will be set or removed soon. Brings what that touches towards the cache,
+  // for all of them at a time; no other effect.
+  void foresee(std::span<const std::string_view> prefixes) const;
   void set_node(NodeId node, NodeRoute route);
   void remove_node(NodeId node);
   void set_label(LabelEntry entry);

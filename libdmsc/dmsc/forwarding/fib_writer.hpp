@@ -30,6 +30,7 @@ class FibWriter final : public routing::RibSink {
   void route_removed(std::string_view prefix) override;
   void destination_changed(NodeId node, const routing::Destination& destination) override;
   void destination_removed(NodeId node) override;
+  void foresee(std::span<const std::string_view> prefixes) override { fib_.foresee(prefixes); }
 
  private:
   Fib& fib_;

@@ -9,6 +9,7 @@ namespace {
 namespace log = runtime::log;
 
 constexpr Duration kReconsiderGap = milliseconds(20);
+constexpr std::size_t kForeseen = 32;  // outputs
 
 }  // namespace
 
@@ -19,8 +20,9 @@ void NodeImpl::pump() {
   pumping_ = true;
   do {
     for (auto outputs = engine_.poll(); !outputs.empty(); outputs = engine_.poll()) {
-      for (const linkstate::Output& output : outputs) {
-        std::visit([this](const auto& o) { take(o); }, output);
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        if (i % kForeseen == 0) foresee(outputs, i);
+        std::visit([this](const auto& o) { take(o); }, outputs[i]);
       }
       if (trust_dirty_ && now() >= reconsidered_ + kReconsiderGap) reconsider();
     }
@@ -29,6 +31,18 @@ void NodeImpl::pump() {
   routes_.tick(now());
   check_ready();
   schedule();
+}
+
+// Prefix LSAs among the next outputs: many at a time cost much less than one after the other.
+void NodeImpl::foresee(const linkstate::Outputs& outputs, std::size_t from) {
+  foreseen_.clear();
+  for (std::size_t i = from; i < outputs.size() && i < from + kForeseen; ++i) {
+    const auto* change = std::get_if<linkstate::LsdbChanged>(&outputs[i]);
+    if (change == nullptr || change->kind == linkstate::ChangeKind::removed) continue;
+    if (change->lsa->key.type == wire::LsaType::prefix) foreseen_.push_back(change->lsa);
+  }
+  if (foreseen_.size() > 1) routes_.foresee(foreseen_);
+  foreseen_.clear();
 }
 
 void NodeImpl::schedule() {

@@ -167,6 +167,7 @@ class NodeImpl final : public Node {
 
   // node_engine.cpp
   void pump();
+  void foresee(const linkstate::Outputs& outputs, std::size_t from);
   void schedule();
   void on_timer();
   void take(const linkstate::Transmit& output) { control_.send(output.link, output.datagram); }
@@ -229,6 +230,7 @@ class NodeImpl final : public Node {
   std::map<LinkId, std::shared_ptr<boost::asio::ip::udp::resolver>> resolvers_;
 
   boost::asio::steady_timer timer_, second_timer_, stop_timer_, drain_timer_;
+  std::vector<wire::LsaPtr> foreseen_;  // room used again
   bool pumping_ = false, started_once_ = false, stopping_ = false, stopped_ = false;
   runtime::log::RateLimiter refusal_log_{seconds(1), 20};
   bool trust_dirty_ = false;

@@ -29,7 +29,7 @@ InstanceGroupId InstanceGroups::use(std::span<const Member> members, std::uint32
   std::uint32_t h = hash(members, policy);
   InstanceGroupId id = index_.find(h, [&](InstanceGroupId other) {
     const Record& r = records_[other];
-    if (r.hash != h || r.policy != policy || r.count != members.size()) return false;
+    if (r.policy != policy || r.count != members.size()) return false;
     std::span<const Member> have = this->members(other);
     return std::equal(have.begin(), have.end(), members.begin());
   });
@@ -60,7 +60,7 @@ InstanceGroupId InstanceGroups::make(std::span<const Member> members, std::uint3
     std::uninitialized_fill_n(reinterpret_cast<std::uint32_t*>(r.many + r.count), r.count, 0U);
     blocks_ += block_bytes(r.count);
   }
-  index_.insert(h, id, [this](InstanceGroupId other) { return records_[other].hash; });
+  index_.insert(h, id);
   if (several_egresses(id)) enter_shared(id);
   return id;
 }
@@ -68,7 +68,7 @@ InstanceGroupId InstanceGroups::make(std::span<const Member> members, std::uint3
 void InstanceGroups::erase(InstanceGroupId id) {
   Record& r = records_[id];
   if (several_egresses(id)) leave_shared(id);
-  index_.erase(r.hash, id, [this](InstanceGroupId other) { return records_[other].hash; });
+  index_.erase(r.hash, id);
   if (r.count > 1) {
     ::operator delete(r.many);
     blocks_ -= block_bytes(r.count);

@@ -64,6 +64,10 @@ class InstanceGroups {
   // Groups of several egresses with that one among them, each once.
   const std::vector<InstanceGroupId>& with_egress(std::uint32_t egress);
 
+  // Hints: for a set that use() will be asked for, and in two steps for a group.
+  void prefetch(std::span<const Member> members) const { index_.prefetch(hash(members, 0)); }
+  void prefetch(InstanceGroupId id) const { __builtin_prefetch(&records_[id]); }
+  void prefetch_parts(InstanceGroupId id) const { index_.prefetch(records_[id].hash); }
   std::size_t size() const { return index_.size(); }
   std::size_t bytes() const { return records_.bytes() + index_.bytes() + blocks_ + shared_bytes(); }
 

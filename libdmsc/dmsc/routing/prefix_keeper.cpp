@@ -14,35 +14,12 @@ void cut_instances(wire::PrefixEntry& entry, const wire::DomainParameters& limit
   }
 }
 
-// For each new hash the place of the same old one, which serves once; Rib::kFresh if there is none.
-std::vector<std::uint16_t> match_entries(const std::vector<std::uint64_t>& old_hashes,
-                                         const std::vector<std::uint64_t>& new_hashes) {
-  std::vector<std::uint16_t> layout(new_hashes.size(), Rib::kFresh);
-  std::vector<std::pair<std::uint64_t, std::uint16_t>> left;  // old ones not at the same place
-  std::size_t both = std::min(old_hashes.size(), new_hashes.size());
-  for (std::size_t i = 0; i < old_hashes.size(); ++i) {
-    if (i < both && old_hashes[i] == new_hashes[i]) {
-      layout[i] = static_cast<std::uint16_t>(i);
-    } else {
-      left.emplace_back(old_hashes[i], static_cast<std::uint16_t>(i));
-    }
-  }
-  std::sort(left.begin(), left.end());
-  for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (layout[i] != Rib::kFresh) continue;
-    auto at =
-        std::lower_bound(left.begin(), left.end(), std::pair(new_hashes[i], std::uint16_t{0}));
-    if (at == left.end() || at->first != new_hashes[i]) continue;
-    layout[i] = at->second;
-    left.erase(at);
-  }
-  return layout;
-}
-
 }  // namespace
 
 std::vector<PrefixKeeper::Fragment>::iterator PrefixKeeper::find(Origin& origin,
                                                                  std::uint16_t number) {
+  std::vector<Fragment>& all = origin.fragments;
+  if (number < all.size() && all[number].number == number) return all.begin() + number;
   return std::lower_bound(origin.fragments.begin(), origin.fragments.end(), number,
                           [](const Fragment& f, std::uint16_t n) { return f.number < n; });
 }
@@ -55,30 +32,46 @@ void PrefixKeeper::count(Origin& origin, const Fragment& fragment, bool add) {
   origin.refused += sign * (std::size_t{fragment.entries} - fragment.admitted);
 }
 
+const PrefixKeeper::Fragment* PrefixKeeper::find(NodeId id, std::uint16_t number) const {
+  const Origin* origin = origins_.find(id);
+  if (origin == nullptr) return nullptr;
+  auto at = find(const_cast<Origin&>(*origin), number);
+  return at != origin->fragments.end() && at->number == number ? &*at : nullptr;
+}
+
 wire::LsaPtr PrefixKeeper::read(NodeId id, const Fragment& fragment) const {
   return read_({id, wire::LsaType::prefix, fragment.number});
 }
 
 void PrefixKeeper::installed(DomainTime now, const wire::Lsa& lsa) {
   NodeId id = lsa.key.origin;
+  if (!id || id.value > kMaxNodeId) return;
   Origin& origin = origins_[id];
   auto at = find(origin, lsa.key.fragment);
   if (at == origin.fragments.end() || at->number != lsa.key.fragment) {
     Fragment fresh;
     fresh.number = lsa.key.fragment;
+    forget_prospects();  // they point at fragments
     at = origin.fragments.insert(at, std::move(fresh));
     count(origin, *at, true);
   }
-  if (!at->hashes.empty() && apply_difference(id, origin, *at, lsa.body(), now)) return;
+  Difference* difference = nullptr;
+  if (Prospect* foreseen = prospect(lsa)) {
+    difference = &foreseen->difference;
+  } else if (!at->hashes.empty() && compare(*at, lsa.body(), difference_)) {
+    difference = &difference_;
+  }
+  if (difference != nullptr && apply_difference(id, origin, *at, *difference, now)) return;
   apply(id, origin, *at, lsa.body(), now);
 }
 
 void PrefixKeeper::removed(DomainTime now, const wire::LsaKey& key) {
-  auto it = origins_.find(key.origin);
-  if (it == origins_.end()) return;
-  Origin& origin = it->second;
+  Origin* held = origins_.find(key.origin);
+  if (held == nullptr) return;
+  Origin& origin = *held;
   auto at = find(origin, key.fragment);
   if (at == origin.fragments.end() || at->number != key.fragment) return;
+  forget_prospects();
   bool over = origin.usable > trust_.parameters().max_prefixes_per_node;
   rib_.set_fragment(key.origin, key.fragment, {});
   origin.usable -= at->usable;
@@ -87,7 +80,7 @@ void PrefixKeeper::removed(DomainTime now, const wire::LsaKey& key) {
   if (over) share_out(key.origin, origin, now);
   if (!origin.fragments.empty()) return;
   forget_end(key.origin, origin);
-  origins_.erase(it);
+  origin = {};
 }
 
 // What the fragment says and the origin may: counts it, tells nobody.
@@ -129,6 +122,7 @@ void PrefixKeeper::put(NodeId id, Fragment& fragment, ByteView body, Entries ent
 
 void PrefixKeeper::apply(NodeId id, Origin& origin, Fragment& fragment, ByteView body,
                          DomainTime now) {
+  forget_prospects();
   ++work_.whole;
   std::size_t limit = trust_.parameters().max_prefixes_per_node;
   bool over = origin.usable > limit;
@@ -146,6 +140,7 @@ void PrefixKeeper::apply(NodeId id, Origin& origin, Fragment& fragment, ByteView
 // The domain's limit counts usable entries in the order of fragments, and of the entries in them:
 // so it cuts alike at every node. Fragments whose share stays are left alone.
 void PrefixKeeper::share_out(NodeId id, Origin& origin, DomainTime now) {
+  forget_prospects();
   std::size_t left = trust_.parameters().max_prefixes_per_node;
   for (Fragment& fragment : origin.fragments) {
     std::size_t share = std::min<std::size_t>(left, fragment.usable);
@@ -174,41 +169,38 @@ bool PrefixKeeper::hash_entries(ByteView body, std::vector<std::uint64_t>& hashe
 }
 
 // The change between two versions of a fragment all of whose entries are in the RIB, and will be.
-// False, with nothing done, if that does not hold.
-bool PrefixKeeper::apply_difference(NodeId id, Origin& origin, Fragment& fragment, ByteView body,
-                                    DomainTime now) {
-  std::vector<std::uint64_t> hashes;
-  std::vector<ByteView> entries;
-  if (!hash_entries(body, hashes, entries)) return false;
+// False, with nothing done, if that does not hold. Uses the difference up.
+bool PrefixKeeper::apply_difference(NodeId id, Origin& origin, Fragment& fragment,
+                                    Difference& difference, DomainTime now) {
+  const std::vector<std::uint64_t>& hashes = difference.hashes;
   if (hashes == fragment.hashes) return true;
   std::size_t usable = origin.usable + hashes.size() - fragment.entries;
   if (usable > trust_.parameters().max_prefixes_per_node) return false;
-  std::vector<std::uint16_t> layout = match_entries(fragment.hashes, hashes);
   trust::Announcer announcer(trust_, id, now);
   DomainTime until = origin.until;
-  Entries fresh;
-  for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (layout[i] != Rib::kFresh) continue;
-    auto decoded = wire::decode_prefix_body(entries[i]);
-    if (!decoded) return false;
-    wire::PrefixEntry& entry = decoded->entries.front();
+  for (wire::PrefixEntry& entry : difference.fresh) {
     if (!announcer.allowed(entry.name, entry.covering)) return false;
     if (until == DomainTime{} || announcer.until() < until) until = announcer.until();
     cut_instances(entry, trust_.parameters());
-    fresh.push_back(std::move(entry));
   }
-  if (!rib_.update_fragment(id, fragment.number, layout, fresh)) return false;
+  if (!rib_.update_fragment(id, fragment.number, difference.layout, difference.fresh)) return false;
   ++work_.differences;
-  work_.decided += fresh.size();
+  work_.decided += difference.fresh.size();
   work_.checks += announcer.checks();
   if (until != origin.until) ends(id, origin, until);
   count(origin, fragment, false);
   origin.usable = usable;
   fragment.entries = fragment.usable = fragment.admitted =
       static_cast<std::uint16_t>(hashes.size());
-  hashes.shrink_to_fit();
-  fragment.hashes = std::move(hashes);
+  if (hashes.size() <= fragment.hashes.capacity()) {
+    fragment.hashes.assign(hashes.begin(), hashes.end());
+  } else {
+    fragment.hashes = std::vector<std::uint64_t>(hashes);  // no more room than it takes
+  }
   count(origin, fragment, true);
+  for (std::size_t i = next_prospect_; i < foreseen_; ++i) {
+    if (prospects_[i].fragment == &fragment) prospects_[i].lsa.reset();  // seen from what was
+  }
   return true;
 }
 
@@ -221,12 +213,11 @@ void PrefixKeeper::reconsider(NodeId id, Origin& origin, DomainTime now) {
 }
 
 void PrefixKeeper::reconsider(DomainTime now, NodeId id) {
-  auto it = origins_.find(id);
-  if (it != origins_.end()) reconsider(id, it->second, now);
+  if (Origin* origin = origins_.find(id)) reconsider(id, *origin, now);
 }
 
 void PrefixKeeper::reconsider(DomainTime now) {
-  for (auto& [id, origin] : origins_) reconsider(id, origin, now);
+  origins_.for_each([&](NodeId id, Origin& origin) { reconsider(id, origin, now); });
 }
 
 void PrefixKeeper::end_grants(DomainTime now) {
@@ -253,11 +244,11 @@ void PrefixKeeper::forget_end(NodeId id, Origin& origin) {
 }
 
 std::size_t PrefixKeeper::bytes() const {
-  std::size_t out = 0;
-  for (const auto& [id, origin] : origins_) {
-    out += sizeof(Origin) + 64 + origin.fragments.capacity() * sizeof(Fragment);
+  std::size_t out = origins_.bytes();
+  origins_.for_each([&](NodeId, const Origin& origin) {
+    out += origin.fragments.capacity() * sizeof(Fragment);
     for (const Fragment& f : origin.fragments) out += f.hashes.capacity() * sizeof(std::uint64_t);
-  }
+  });
   return out;
 }
 
@@ -276,8 +267,8 @@ std::vector<PrefixKeeper::Announcement> PrefixKeeper::announcements(const Name& 
       }
     }
   }
-  for (const auto& [id, origin] : origins_) {
-    if (origin.refused == 0) continue;
+  origins_.for_each([&](NodeId id, const Origin& origin) {
+    if (origin.refused == 0) return;
     std::vector<std::uint16_t> used = rib_.fragments(id, name);
     for (const Fragment& fragment : origin.fragments) {
       if (fragment.entries == fragment.admitted) continue;
@@ -285,7 +276,7 @@ std::vector<PrefixKeeper::Announcement> PrefixKeeper::announcements(const Name& 
         add_refused(id, fragment, name, now, out);
       }
     }
-  }
+  });
   return out;
 }
 

@@ -4,11 +4,12 @@
 // LSDB when it is asked for. One thread; knows no clock.
 #pragma once
 #include <functional>
-#include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "dmsc/routing/by_node.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/trust/trust_store.hpp"
 #include "dmsc/wire/lsa.hpp"
@@ -24,7 +25,12 @@ class PrefixKeeper {
       : trust_(trust), rib_(rib), read_(std::move(read)), hasher_(key) {}
 
   // A verified Prefix LSA came or got a new version. A body that does not decode counts as empty.
+  // Of a node that can have none (its id is out of range) nothing is taken.
   void installed(DomainTime now, const wire::Lsa& lsa);
+  // A hint: these come next, in that order, each by a call of installed(). Has no other effect than
+  // that many LSAs cost less: what they change is looked up for all of them at a time, so that the
+  // waits for memory overlap. Those that are no Prefix LSAs are passed over.
+  void foresee(std::span<const wire::LsaPtr> lsas);
   void removed(DomainTime now, const wire::LsaKey& key);
   // What the store says of this origin changed / of any origin (issuers, revocations, parameters).
   void reconsider(DomainTime now, NodeId origin);
@@ -69,13 +75,32 @@ class PrefixKeeper {
     DomainTime until;  // the earliest end of a grant in use, or before it; zero: none
   };
   using Entries = std::vector<wire::PrefixEntry>;
+  // What a new version changes in a fragment as it is held.
+  struct Difference {
+    std::vector<std::uint64_t> hashes;  // of the new version
+    std::vector<std::uint16_t> layout;  // as Rib::update_fragment() takes it
+    std::vector<std::uint16_t> gone;    // places in the old version
+    Entries fresh;
+  };
+  // One that was looked up ahead. Without an LSA: not any more.
+  struct Prospect {
+    wire::LsaPtr lsa;
+    const Fragment* fragment = nullptr;
+    Difference difference;
+  };
 
   static std::vector<Fragment>::iterator find(Origin& origin, std::uint16_t number);
+  const Fragment* find(NodeId id, std::uint16_t number) const;
+  bool compare(const Fragment& fragment, ByteView body, Difference& out);
+  void match_entries(const Fragment& fragment, Difference& out);
+  void look_ahead(std::span<const wire::LsaPtr> lsas) const;
+  Prospect* prospect(const wire::Lsa& lsa);
+  void forget_prospects();
   wire::LsaPtr read(NodeId id, const Fragment& fragment) const;
   Entries usable_entries(NodeId id, Origin& origin, Fragment& fragment, ByteView body,
                          DomainTime now);
   void apply(NodeId id, Origin& origin, Fragment& fragment, ByteView body, DomainTime now);
-  bool apply_difference(NodeId id, Origin& origin, Fragment& fragment, ByteView body,
+  bool apply_difference(NodeId id, Origin& origin, Fragment& fragment, Difference& difference,
                         DomainTime now);
   void put(NodeId id, Fragment& fragment, ByteView body, Entries entries, std::size_t admitted);
   bool hash_entries(ByteView body, std::vector<std::uint64_t>& hashes,
@@ -92,10 +117,17 @@ class PrefixKeeper {
   Rib& rib_;
   Reader read_;
   NameHasher<> hasher_;
-  std::map<NodeId, Origin> origins_;
+  ByNode<Origin> origins_;
   std::set<std::pair<DomainTime, NodeId>> expiry_;
   Counts counts_;
   Work work_;
+  std::vector<Prospect> prospects_;  // the first `foreseen_` of them mean something
+  std::size_t foreseen_ = 0, next_prospect_ = 0;
+  Difference difference_;  // of what was not foreseen
+  // Room used again.
+  std::vector<ByteView> raw_entries_;
+  std::vector<std::pair<std::uint64_t, std::uint16_t>> unmatched_;
+  std::vector<Rib::Foreseen> hints_;
 };
 
 }  // namespace dmsc::routing

@@ -31,16 +31,14 @@ void NameArena::remove(std::uint32_t at) {
 }
 
 std::uint32_t PrefixTable::find(std::string_view name) const {
-  auto hash = static_cast<std::uint32_t>(hasher_(name));
-  return index_.find(
-      hash, [&](std::uint32_t id) { return records_[id].hash == hash && this->name(id) == name; });
+  std::uint32_t hash = this->hash(name);
+  return index_.find(hash, [&](std::uint32_t id) { return this->name(id) == name; });
 }
 
 std::uint32_t PrefixTable::intern(std::string_view name) {
-  auto hash = static_cast<std::uint32_t>(hasher_(name));
-  std::uint32_t id = index_.find(hash, [&](std::uint32_t other) {
-    return records_[other].hash == hash && this->name(other) == name;
-  });
+  std::uint32_t hash = this->hash(name);
+  std::uint32_t id =
+      index_.find(hash, [&](std::uint32_t other) { return this->name(other) == name; });
   if (id != kNone) return id;
   if (free_ != kNone) {
     id = free_;
@@ -49,13 +47,13 @@ std::uint32_t PrefixTable::intern(std::string_view name) {
     id = records_.grow();
   }
   records_[id] = {names_.add(name), hash, kNone};
-  index_.insert(hash, id, [this](std::uint32_t other) { return hash_of(other); });
+  index_.insert(hash, id);
   return id;
 }
 
 void PrefixTable::erase(std::uint32_t id) {
   Record& record = records_[id];
-  index_.erase(record.hash, id, [this](std::uint32_t other) { return hash_of(other); });
+  index_.erase(record.hash, id);
   names_.remove(record.name);
   record = {kNone, 0, free_};
   free_ = id;

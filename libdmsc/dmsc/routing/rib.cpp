@@ -74,9 +74,9 @@ void Rib::for_each_prefix(const std::function<void(std::string_view, bool)>& vis
 std::vector<std::uint16_t> Rib::fragments(NodeId origin, const Name& prefix) const {
   std::vector<std::uint16_t> out;
   Impl::PrefixId id = impl_->prefixes.find(prefix.text());
-  auto it = impl_->origins.find(origin.value);
-  if (id == PrefixTable::kNone || it == impl_->origins.end()) return out;
-  for (const Impl::Fragment& f : it->second) {
+  const Impl::Origin* all = impl_->origins.find(origin);
+  if (id == PrefixTable::kNone || all == nullptr) return out;
+  for (const Impl::Fragment& f : *all) {
     if (f.has(id)) out.push_back(f.number);
   }
   return out;
@@ -107,10 +107,11 @@ RibMemory Rib::memory() const {
   out.names = impl_->prefixes.name_bytes();
   out.prefixes = impl_->prefixes.bytes();
   out.groups = impl_->groups.bytes();
-  for (const auto& [origin, fragments] : impl_->origins) {
-    out.origins += 64 + fragments.capacity() * sizeof(Impl::Fragment);
+  out.origins = impl_->origins.bytes();
+  impl_->origins.for_each([&](NodeId, const Impl::Origin& fragments) {
+    out.origins += fragments.capacity() * sizeof(Impl::Fragment);
     for (const auto& f : fragments) out.origins += f.prefixes.capacity() * sizeof(std::uint32_t);
-  }
+  });
   out.destinations = impl_->destinations.capacity() * sizeof(Destination);
   return out;
 }

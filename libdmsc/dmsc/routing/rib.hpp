@@ -81,6 +81,8 @@ class RibSink {
   virtual void route_removed(std::string_view prefix) = 0;
   virtual void destination_changed(NodeId node, const Destination& destination) = 0;
   virtual void destination_removed(NodeId node) = 0;
+  // A hint: routes of these prefixes will change soon, in any way. Changes nothing.
+  virtual void foresee(std::span<const std::string_view> prefixes) { (void)prefixes; }
 };
 
 // Bytes held, by what for.
@@ -111,6 +113,20 @@ class Rib {
   static constexpr std::uint16_t kFresh = 0xffff;
   bool update_fragment(NodeId origin, std::uint16_t fragment, std::span<const std::uint16_t> layout,
                        std::span<const wire::PrefixEntry> fresh);
+  // Hints for many update_fragment() to come, which then find in the cache what they touch: in a
+  // large domain that is most of their time. Given step by step, each for all of them: the origins,
+  // the fragments, what those hold, and then what changes. They have no other effect, and may be
+  // wrong.
+  void foresee_origin(NodeId origin) const;
+  void foresee_fragment(NodeId origin, std::uint16_t fragment) const;
+  void foresee_prefixes(NodeId origin, std::uint16_t fragment) const;
+  struct Foreseen {
+    NodeId origin;
+    std::uint16_t fragment = 0;
+    std::span<const std::uint16_t> gone;       // places in the version held
+    std::span<const wire::PrefixEntry> fresh;  // their names not empty
+  };
+  void foresee(std::span<const Foreseen> changes);
   // All of an origin's prefixes at once, as fragment 0; other fragments are emptied.
   void set_prefixes(NodeId origin, std::span<const wire::PrefixEntry> entries);
 

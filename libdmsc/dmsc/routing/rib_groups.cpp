@@ -39,11 +39,11 @@ bool Rib::Impl::weigh_group(InstanceGroupId group, std::vector<std::uint32_t>& w
 }
 
 void Rib::Impl::tell_group(InstanceGroupId group) {
-  std::vector<std::uint32_t> weights;
+  std::vector<std::uint32_t>& weights = scratch.weights;
   weigh_group(group, weights);
   std::span<const Member> members = groups.members(group);
-  std::vector<GroupMember> told;
-  told.reserve(members.size());
+  std::vector<GroupMember>& told = scratch.told;
+  told.clear();
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& m = members[i];
     if (m.id == 0) continue;
@@ -136,8 +136,8 @@ void Rib::set_weights(const WeightPolicy& policy) {
   InstanceGroupId group = rib.prefixes.group(prefix);
   if (rib.groups.policy(group) == it->second.id) return rib.refresh_group(group);
   std::span<const Member> members = rib.groups.members(group);
-  rib.scratch.assign(members.begin(), members.end());
-  rib.route_to(prefix, rib.scratch, it->second.id);
+  rib.scratch.members.assign(members.begin(), members.end());
+  rib.route_to(prefix, rib.scratch.members, it->second.id);
   rib.finish();
 }
 
@@ -148,8 +148,8 @@ void Rib::clear_weights(const Name& name) {
   Impl::PrefixId prefix = rib.prefixes.find(name.text());
   if (prefix != PrefixTable::kNone) {
     std::span<const Member> members = rib.groups.members(rib.prefixes.group(prefix));
-    rib.scratch.assign(members.begin(), members.end());
-    rib.route_to(prefix, rib.scratch, 0);
+    rib.scratch.members.assign(members.begin(), members.end());
+    rib.route_to(prefix, rib.scratch.members, 0);
     rib.finish();
   }
   rib.policy_by_id.erase(it->second.id);

@@ -1,9 +1,10 @@
-// The state of the Rib, by file: rib_sources.cpp (what origins announce), rib_groups.cpp (weights,
-// policies, SPF), rib.cpp (look-ups).
+// The state of the Rib, by file: rib_sources.cpp (what origins announce), rib_update.cpp (by
+// difference), rib_groups.cpp (weights, policies, SPF), rib.cpp (look-ups).
 #pragma once
 #include <algorithm>
 #include <unordered_map>
 
+#include "dmsc/routing/by_node.hpp"
 #include "dmsc/routing/instance_groups.hpp"
 #include "dmsc/routing/prefix_table.hpp"
 #include "dmsc/routing/tiers.hpp"
@@ -37,20 +38,27 @@ struct Rib::Impl {
   Impl(NodeId node, RibSink& to, unsigned percent, const NameKey& key);
 
   // rib_sources.cpp
+  static void append_members(const wire::PrefixEntry& entry, NodeId origin, Members& out);
+  static void unite(Members& members);
+  static const Fragment* find(const Origin* origin, std::uint16_t number);
   Fragment& fragment_of(std::uint32_t origin, std::uint16_t number);
   void drop_if_empty(std::uint32_t origin, std::uint16_t number);
   void announce(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment, bool was_there,
-                Members piece);
+                const Members& piece);
   void withdraw(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment);
-  void set_repeat(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment, Members piece);
+  void set_repeat(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment,
+                  const Members& piece);
   void replace_members(PrefixId prefix, std::uint32_t origin, std::span<const Member> piece);
   void remember_other_fragment(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment);
   using Given = std::vector<std::pair<PrefixId, const wire::PrefixEntry*>>;
   Given by_prefix(std::span<const wire::PrefixEntry> entries, std::vector<PrefixId>& order);
-  bool lay_out(const Fragment& fragment, std::span<const std::uint16_t> layout,
-               std::span<const wire::PrefixEntry> fresh, std::vector<PrefixId>& next);
-  void forget_unused(std::span<const PrefixId> ids);
   void finish();
+
+  // rib_update.cpp
+  bool keep_places(const Fragment& fragment, std::span<const std::uint16_t> layout);
+  bool lay_out(const Fragment& fragment, std::span<const std::uint16_t> layout,
+               std::span<const wire::PrefixEntry> fresh);
+  void forget_unused();
 
   // rib_groups.cpp
   std::uint32_t distance(NodeId node) const;
@@ -69,7 +77,7 @@ struct Rib::Impl {
   std::uint64_t spf_runs = 0;
   PrefixTable prefixes;
   InstanceGroups groups;
-  std::unordered_map<std::uint32_t, Origin> origins;
+  ByNode<Origin> origins;
   std::map<RepeatKey, std::vector<Repeat>> repeats;
   std::unordered_map<Name, Policy> policies;
   std::unordered_map<std::uint32_t, const Policy*> policy_by_id;
@@ -78,8 +86,16 @@ struct Rib::Impl {
   // Of the change in hand.
   std::vector<PrefixId> unannounced;
   std::vector<InstanceGroupId> released;
-  Members scratch;
-  std::vector<PrefixId> scratch_ids;
+  // Room that is used again, so that a small change asks the heap for nothing here.
+  struct Scratch {
+    Members members, piece;
+    std::vector<std::uint32_t> weights;
+    std::vector<GroupMember> told;
+    std::vector<PrefixId> old, next;
+    std::vector<std::uint8_t> kept;          // of `old`, by place
+    std::vector<std::uint16_t> fresh_was;    // by fresh entry: its place in `old`, or kFresh
+    std::vector<std::string_view> names;
+  } scratch;
 };
 
 }  // namespace dmsc::routing

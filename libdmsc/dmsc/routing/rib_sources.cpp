@@ -4,12 +4,10 @@
 #include "dmsc/routing/rib_impl.hpp"
 
 namespace dmsc::routing {
-namespace {
-
 using Members = std::vector<Member>;
 
 // What an entry says, in the order of before(). The first of several of one id counts.
-void append_members(const wire::PrefixEntry& entry, NodeId origin, Members& out) {
+void Rib::Impl::append_members(const wire::PrefixEntry& entry, NodeId origin, Members& out) {
   Member m;
   m.egress = origin.value & 0x7fffffffU;
   m.covering = entry.covering ? 1 : 0;
@@ -23,7 +21,7 @@ void append_members(const wire::PrefixEntry& entry, NodeId origin, Members& out)
 
 // Several things said by one origin of one prefix, the first said first: instances are united, and
 // if one of them covers, all do.
-void unite(Members& members) {
+void Rib::Impl::unite(Members& members) {
   if (members.size() < 2) return;
   bool covering = any_covering(members);  // before repeated instances go
   std::stable_sort(members.begin(), members.end(), before);
@@ -33,32 +31,38 @@ void unite(Members& members) {
   for (Member& m : members) m.covering = covering ? 1 : 0;
 }
 
-}  // namespace
+// Most often fragments are numbered without a gap.
+const Rib::Impl::Fragment* Rib::Impl::find(const Origin* origin, std::uint16_t number) {
+  if (origin == nullptr) return nullptr;
+  if (number < origin->size() && (*origin)[number].number == number) return &(*origin)[number];
+  auto at = std::lower_bound(origin->begin(), origin->end(), number,
+                             [](const Fragment& f, std::uint16_t n) { return f.number < n; });
+  return at != origin->end() && at->number == number ? &*at : nullptr;
+}
 
 Rib::Impl::Fragment& Rib::Impl::fragment_of(std::uint32_t origin, std::uint16_t number) {
-  Origin& all = origins[origin];
+  Origin& all = origins[NodeId{origin}];
+  if (const Fragment* there = find(&all, number)) return const_cast<Fragment&>(*there);
   auto at = std::lower_bound(all.begin(), all.end(), number,
                              [](const Fragment& f, std::uint16_t n) { return f.number < n; });
-  if (at == all.end() || at->number != number) at = all.insert(at, Fragment{number, {}});
-  return *at;
+  return *all.insert(at, Fragment{number, {}});
 }
 
 void Rib::Impl::drop_if_empty(std::uint32_t origin, std::uint16_t number) {
-  auto it = origins.find(origin);
-  if (it == origins.end()) return;
-  Origin& all = it->second;
+  Origin& all = origins[NodeId{origin}];
   all.erase(
       std::remove_if(all.begin(), all.end(),
                      [&](const Fragment& f) { return f.number == number && f.prefixes.empty(); }),
       all.end());
-  if (all.empty()) origins.erase(it);
+  if (all.empty()) all.shrink_to_fit();
 }
 
 // The origin's members of the prefix become `piece`, those of other origins stay.
 void Rib::Impl::replace_members(PrefixId prefix, std::uint32_t origin,
                                 std::span<const Member> piece) {
   InstanceGroupId group = prefixes.group(prefix);
-  scratch.clear();
+  Members& all = scratch.members;
+  all.clear();
   if (group != kNoInstanceGroup) {
     std::span<const Member> now = groups.members(group);
     auto begin = std::partition_point(now.begin(), now.end(),
@@ -66,13 +70,13 @@ void Rib::Impl::replace_members(PrefixId prefix, std::uint32_t origin,
     auto end =
         std::partition_point(begin, now.end(), [&](const Member& m) { return m.egress == origin; });
     if (std::equal(begin, end, piece.begin(), piece.end())) return;
-    scratch.assign(now.begin(), begin);
-    scratch.insert(scratch.end(), piece.begin(), piece.end());
-    scratch.insert(scratch.end(), end, now.end());
+    all.assign(now.begin(), begin);
+    all.insert(all.end(), piece.begin(), piece.end());
+    all.insert(all.end(), end, now.end());
   } else {
-    scratch.assign(piece.begin(), piece.end());
+    all.assign(piece.begin(), piece.end());
   }
-  if (!scratch.empty()) return route_to(prefix, scratch, policy_of(prefix));
+  if (!all.empty()) return route_to(prefix, all, policy_of(prefix));
   if (group == kNoInstanceGroup) return;
   released.push_back(group);
   groups.release(group);
@@ -87,7 +91,7 @@ void Rib::Impl::remember_other_fragment(PrefixId prefix, std::uint32_t origin,
   for (const Member& m : groups.members(prefixes.group(prefix))) {
     if (m.egress == origin) said.push_back(m);
   }
-  for (const Fragment& other : origins[origin]) {
+  for (const Fragment& other : origins[NodeId{origin}]) {
     if (other.number != fragment && other.has(prefix)) {
       repeats[{prefix, origin}].push_back({other.number, std::move(said)});
       return;
@@ -96,7 +100,7 @@ void Rib::Impl::remember_other_fragment(PrefixId prefix, std::uint32_t origin,
 }
 
 void Rib::Impl::set_repeat(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment,
-                           Members piece) {
+                           const Members& piece) {
   auto it = repeats.find({prefix, origin});
   std::vector<Repeat>& all = it->second;
   auto at =
@@ -105,9 +109,9 @@ void Rib::Impl::set_repeat(PrefixId prefix, std::uint32_t origin, std::uint16_t 
   if (piece.empty()) {
     if (there) all.erase(at);
   } else if (there) {
-    at->members = std::move(piece);
+    at->members = piece;
   } else {
-    all.insert(at, {fragment, std::move(piece)});
+    all.insert(at, {fragment, piece});
   }
   Members united;
   for (const Repeat& r : all) united.insert(united.end(), r.members.begin(), r.members.end());
@@ -118,7 +122,7 @@ void Rib::Impl::set_repeat(PrefixId prefix, std::uint32_t origin, std::uint16_t 
 
 // `was_there`: the fragment held the prefix before.
 void Rib::Impl::announce(PrefixId prefix, std::uint32_t origin, std::uint16_t fragment,
-                         bool was_there, Members piece) {
+                         bool was_there, const Members& piece) {
   bool repeated = !repeats.empty() && repeats.count({prefix, origin}) != 0;
   InstanceGroupId group = prefixes.group(prefix);
   if (!repeated && !was_there && group != kNoInstanceGroup) {
@@ -131,7 +135,7 @@ void Rib::Impl::announce(PrefixId prefix, std::uint32_t origin, std::uint16_t fr
     }
   }
   if (repeated) {
-    set_repeat(prefix, origin, fragment, std::move(piece));
+    set_repeat(prefix, origin, fragment, piece);
   } else {
     replace_members(prefix, origin, piece);
   }
@@ -197,13 +201,14 @@ std::size_t Rib::set_fragment(NodeId origin, std::uint16_t number,
   std::sort(old.begin(), old.end());
   for (std::size_t i = 0; i < given.size();) {
     Impl::PrefixId prefix = given[i].first;
-    Members piece;
+    Members& piece = rib.scratch.piece;
+    piece.clear();
     for (; i < given.size() && given[i].first == prefix; ++i) {
-      append_members(*given[i].second, origin, piece);
+      Impl::append_members(*given[i].second, origin, piece);
     }
-    unite(piece);
+    Impl::unite(piece);
     bool was_there = std::binary_search(old.begin(), old.end(), prefix);
-    rib.announce(prefix, origin.value, number, was_there, std::move(piece));
+    rib.announce(prefix, origin.value, number, was_there, piece);
   }
   auto by_id = [](const auto& item, Impl::PrefixId id) { return item.first < id; };
   for (Impl::PrefixId prefix : old) {
@@ -217,76 +222,10 @@ std::size_t Rib::set_fragment(NodeId origin, std::uint16_t number,
   return count;
 }
 
-// The fragment's prefixes as `layout` says. False if one would be there twice.
-bool Rib::Impl::lay_out(const Fragment& fragment, std::span<const std::uint16_t> layout,
-                        std::span<const wire::PrefixEntry> fresh, std::vector<PrefixId>& next) {
-  next.reserve(layout.size());
-  std::size_t used = 0;
-  for (std::uint16_t place : layout) {
-    if (place != kFresh) {
-      if (place >= fragment.prefixes.size()) return false;
-      next.push_back(fragment.prefixes[place]);
-    } else {
-      if (used == fresh.size() || fresh[used].name.empty()) return false;
-      next.push_back(prefixes.intern(fresh[used++].name.text()));
-    }
-  }
-  scratch_ids.assign(next.begin(), next.end());
-  std::sort(scratch_ids.begin(), scratch_ids.end());
-  return std::adjacent_find(scratch_ids.begin(), scratch_ids.end()) == scratch_ids.end();
-}
-
-// Names that were looked at and came to nothing.
-void Rib::Impl::forget_unused(std::span<const PrefixId> ids) {
-  for (PrefixId id : ids) {
-    if (prefixes.group(id) == kNoInstanceGroup) unannounced.push_back(id);
-  }
-  std::sort(unannounced.begin(), unannounced.end());
-  unannounced.erase(std::unique(unannounced.begin(), unannounced.end()), unannounced.end());
-  for (PrefixId id : unannounced) prefixes.erase(id);
-  unannounced.clear();
-}
-
-bool Rib::update_fragment(NodeId origin, std::uint16_t number,
-                          std::span<const std::uint16_t> layout,
-                          std::span<const wire::PrefixEntry> fresh) {
-  if (!origin || origin.value > kMaxNodeId) return false;
-  Impl& rib = *impl_;
-  Impl::Fragment& fragment = rib.fragment_of(origin.value, number);
-  std::vector<Impl::PrefixId> next;
-  if (!rib.lay_out(fragment, layout, fresh, next)) {
-    rib.forget_unused(next);
-    rib.drop_if_empty(origin.value, number);
-    return false;
-  }
-  std::vector<Impl::PrefixId> old = std::exchange(fragment.prefixes, next);
-  std::vector<bool> kept(old.size());
-  std::size_t used = 0;
-  for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (layout[i] != kFresh) {
-      kept[layout[i]] = true;
-      continue;
-    }
-    const wire::PrefixEntry& entry = fresh[used++];
-    auto was = std::find(old.begin(), old.end(), next[i]);
-    if (was != old.end()) kept[static_cast<std::size_t>(was - old.begin())] = true;
-    Members piece;
-    append_members(entry, origin, piece);
-    unite(piece);
-    rib.announce(next[i], origin.value, number, was != old.end(), std::move(piece));
-  }
-  for (std::size_t i = 0; i < old.size(); ++i) {
-    if (!kept[i]) rib.withdraw(old[i], origin.value, number);
-  }
-  if (next.empty()) rib.drop_if_empty(origin.value, number);
-  rib.finish();
-  return true;
-}
-
 void Rib::set_prefixes(NodeId origin, std::span<const wire::PrefixEntry> entries) {
   std::vector<std::uint16_t> others;
-  if (auto it = impl_->origins.find(origin.value); it != impl_->origins.end()) {
-    for (const Impl::Fragment& f : it->second) {
+  if (const Impl::Origin* all = impl_->origins.find(origin)) {
+    for (const Impl::Fragment& f : *all) {
       if (f.number != 0) others.push_back(f.number);
     }
   }

@@ -35,15 +35,29 @@ bool Announcer::allow(std::size_t grant) {
   return true;
 }
 
+bool Announcer::covered(const Name& name, bool covering) {
+  constexpr std::size_t kFew = 8;  // comparing with so many costs less than looking up the name
+  const std::vector<wire::Grant>& grants = book_->grants();
+  if (grants.size() <= kFew) {
+    for (std::size_t grant = 0; grant < grants.size(); ++grant) {
+      if (!grants[grant].subtree.covers(name)) continue;
+      if (permits(grant, name, covering) && good(grant)) return allow(grant);
+    }
+    return false;
+  }
+  for (std::size_t grant : book_->covering(name)) {
+    if (permits(grant, name, covering) && good(grant)) return allow(grant);
+  }
+  return false;
+}
+
 bool Announcer::allowed(const Name& name, bool covering) {
   if (book_ == nullptr) return false;
   if (last_ < use_.size() && book_->grants()[last_].subtree.covers(name) &&
       permits(last_, name, covering)) {
     return allow(last_);
   }
-  for (std::size_t grant : book_->covering(name)) {
-    if (permits(grant, name, covering) && good(grant)) return allow(grant);
-  }
+  if (covered(name, covering)) return true;
   if (covering) return false;
   for (std::size_t grant : book_->with_pool(name)) {
     if (good(grant)) {

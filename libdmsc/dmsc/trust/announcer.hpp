@@ -23,6 +23,7 @@ class Announcer {
   bool good(std::size_t grant);
   bool permits(std::size_t grant, const Name& name, bool covering) const;
   bool allow(std::size_t grant);
+  bool covered(const Name& name, bool covering);
 
   const TrustStore& store_;
   DomainTime now_, not_after_, until_;
