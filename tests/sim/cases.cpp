@@ -105,7 +105,7 @@ bool carries_transit(const World& w, std::size_t node) {
     if (!w.nodes[i] || i == node) continue;
     w.nodes[i]->fib().for_each_node([&](NodeId to, const forwarding::NodeRoute& route) {
       if (to == through) return;
-      for (const auto& hop : route.next_hops) found = found || hop.neighbour == through;
+      for (const auto& hop : route.next_hops()) found = found || hop.neighbour == through;
     });
   }
   return found;

@@ -168,10 +168,7 @@ void SimNode::rebuild_prefixes(NodeId origin) {
 
 // As node::RouteKeeper has it: a node that could not be reached and now may be is as urgent as bad news.
 bool SimNode::reaches_new(NodeId origin) const {
-  auto unreachable = [this](NodeId node) {
-    const routing::Destination* d = rib_.destination(node);
-    return d == nullptr || d->distance == routing::kUnreachable;
-  };
+  auto unreachable = [this](NodeId node) { return rib_.distance(node) == routing::kUnreachable; };
   std::uint32_t index = topology_.index(origin);
   if (index == routing::Topology::kNone) return false;
   for (const routing::Edge& edge : topology_.edges(index)) {
@@ -182,7 +179,7 @@ bool SimNode::reaches_new(NodeId origin) const {
 
 void SimNode::run_spf(Time now) {
   spf_.update(topology_);
-  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  rib_.set_spf(topology_, spf_);
   alternates_pending_ = topology_.index(spec_.id) != routing::Topology::kNone;
   backoff_.ran(now);
   ++spf_runs_;
@@ -193,11 +190,11 @@ void SimNode::run_alternates() {
   constexpr std::size_t kNeighbours = 4;
   if (!alternates_pending_ || backoff_.due()) return;
   if (spf_.update(topology_) != routing::Spf::Run::none) {
-    rib_.set_spf(topology_, routing::expand(topology_, spf_));
+    rib_.set_spf(topology_, spf_);
   }
   if (!spf_.update_alternates(topology_, kNeighbours)) return;
   alternates_pending_ = false;
-  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  rib_.set_spf(topology_, spf_);
 }
 
 void SimNode::announce(Time now, const Announced& what) {
@@ -266,8 +263,14 @@ void SimNode::touched_destination(NodeId node) {
   if (shared_.watch != nullptr) shared_.watch->destination(spec_.id, node);
 }
 
-void SimNode::destination_changed(NodeId node, const routing::Destination& destination) {
-  writer_.destination_changed(node, destination);
+void SimNode::next_hops_added(routing::GroupId group, const routing::NextHopGroup& ways) {
+  writer_.next_hops_added(group, ways);
+}
+
+void SimNode::next_hops_removed(routing::GroupId group) { writer_.next_hops_removed(group); }
+
+void SimNode::destination_changed(NodeId node, std::uint32_t distance, routing::GroupId next_hops) {
+  writer_.destination_changed(node, distance, next_hops);
   touched_destination(node);
 }
 

@@ -96,7 +96,9 @@ class SimNode : public routing::RibSink {
   void group_removed(routing::InstanceGroupId group) override;
   void route_changed(std::string_view prefix, routing::InstanceGroupId group) override;
   void route_removed(std::string_view prefix) override;
-  void destination_changed(NodeId node, const routing::Destination& destination) override;
+  void next_hops_added(routing::GroupId group, const routing::NextHopGroup& ways) override;
+  void next_hops_removed(routing::GroupId group) override;
+  void destination_changed(NodeId node, std::uint32_t distance, routing::GroupId next_hops) override;
   void destination_removed(NodeId node) override;
   void touched_route(const std::string& name);
   bool judge(Time now, const linkstate::VerifyWanted& wanted);

@@ -157,16 +157,16 @@ std::string check_routes(const World& w, const Truth& truth) {
     for (std::size_t i = 0; i < w.specs.size(); ++i) {
       if (!w.nodes[i] || i == target) continue;
       if (w.nodes[i]->spf_pending()) return node_name(i) + " has an SPF run pending";
-      const forwarding::NodeRoute* route = w.nodes[i]->fib().node(w.specs[target].id);
+      const forwarding::NodeRoute route = w.nodes[i]->fib().node(w.specs[target].id);
       bool reachable = w.nodes[target] && distance[i] < kFar;
       std::string where = node_name(i) + " to " + node_name(target);
       if (!reachable) {
-        if (route != nullptr && !route->next_hops.empty()) return where + ": a route to nowhere";
+        if (route && !route.next_hops().empty()) return where + ": a route to nowhere";
         continue;
       }
-      if (route == nullptr) return where + ": no route";
-      if (route->distance != distance[i]) {
-        return where + ": distance " + std::to_string(route->distance) + ", best " +
+      if (!route) return where + ": no route";
+      if (route.distance != distance[i]) {
+        return where + ": distance " + std::to_string(route.distance) + ", best " +
                std::to_string(distance[i]);
       }
       std::set<std::uint32_t> best, used;
@@ -176,7 +176,7 @@ std::string check_routes(const World& w, const Truth& truth) {
           best.insert(arc.link);
         }
       }
-      for (const auto& hop : route->next_hops) used.insert(hop.link);
+      for (const auto& hop : route.next_hops()) used.insert(hop.link);
       if (best != used) return where + ": next hops are not the equal-cost best ones";
     }
   }

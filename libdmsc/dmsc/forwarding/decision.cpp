@@ -32,16 +32,16 @@ Verdict forward(wire::ServicePacket& packet, const NextHop& next_hop, bool origi
 // By the direct index, with the alternate if every next hop is lost.
 Verdict towards(const Fib& fib, NodeId self, NodeId egress, wire::ServicePacket& packet,
                 bool originating) {
-  const NodeRoute* route = fib.node(egress);
-  if (route == nullptr) return drop(DropReason::egress_unreachable);
-  if (const NextHop* hop = choose_next_hop(fib, *route, packet.flow(), self.value)) {
+  const NodeRoute route = fib.node(egress);
+  if (!route) return drop(DropReason::egress_unreachable);
+  if (const NextHop* hop = choose_next_hop(fib, route, packet.flow(), self.value)) {
     return forward(packet, *hop, originating);
   }
-  if (has_flag(packet, wire::kFlagRepaired) || !route->alternate ||
-      !fib.link_alive(route->alternate->link)) {
+  const std::optional<NextHop>& alternate = route.alternate();
+  if (has_flag(packet, wire::kFlagRepaired) || !alternate || !fib.link_alive(alternate->link)) {
     return drop(DropReason::link_down);
   }
-  Verdict verdict = forward(packet, *route->alternate, originating);
+  Verdict verdict = forward(packet, *alternate, originating);
   if (verdict.action == Action::forward) {
     add_flag(packet, wire::kFlagRepaired);
     verdict.repaired = true;
@@ -168,19 +168,20 @@ std::optional<wire::ErrorCode> error_for(DropReason reason, const wire::ServiceP
 
 const NextHop* choose_next_hop(const Fib& fib, const NodeRoute& route, std::uint64_t flow,
                                std::uint32_t salt) {
-  std::size_t n = route.next_hops.size();
+  const std::span<const NextHop> hops = route.next_hops();
+  std::size_t n = hops.size();
   if (n == 0) return nullptr;
   std::uint64_t hash = mix(flow ^ std::uint64_t{salt} << 32);
-  const NextHop& first = route.next_hops[hash % n];
+  const NextHop& first = hops[hash % n];
   if (fib.link_alive(first.link)) return &first;
   std::size_t alive = 0;
-  for (const NextHop& hop : route.next_hops) alive += fib.link_alive(hop.link) ? 1 : 0;
+  for (const NextHop& hop : hops) alive += fib.link_alive(hop.link) ? 1 : 0;
   if (alive == 0) return nullptr;
   // Another hash for the flows that lost their way, so that they spread over all the rest. A link
   // may die between the two passes: the first alive one then serves.
   std::size_t pick = mix(hash) % alive;
   const NextHop* last = nullptr;
-  for (const NextHop& hop : route.next_hops) {
+  for (const NextHop& hop : hops) {
     if (!fib.link_alive(hop.link)) continue;
     last = &hop;
     if (pick-- == 0) break;

@@ -26,9 +26,8 @@ std::size_t group_bytes(std::size_t instances) {
   return heap_bytes(sizeof(InstanceGroup) + instances * sizeof(InstanceEntry));
 }
 
-std::size_t node_bytes(const NodeRoute& route) {
-  std::size_t hops = route.next_hops.capacity() * sizeof(NextHop);
-  return heap_bytes(sizeof(NodeRoute)) + (hops == 0 ? 0 : heap_bytes(hops));
+std::size_t next_hops_bytes(const NextHopGroup& group) {
+  return heap_bytes(sizeof(NextHopGroup) + group.next_hops().size_bytes());
 }
 
 }  // namespace
@@ -54,10 +53,9 @@ struct Fib::Impl {
     held.groups -= group_bytes(group->instances().size());
     reclaimer.retire([group] { ::operator delete(group); });
   }
-  void retire_node(const NodeRoute* route) {
-    if (route == nullptr) return;
-    held.nodes -= node_bytes(*route);
-    retire_object(route);
+  void retire_next_hops(NextHopGroup* group) {
+    held.nodes -= next_hops_bytes(*group);
+    reclaimer.retire([group] { ::operator delete(group); });
   }
 
   // Which component counts can serve a name of `n` components; bit i is depth i + 1.
@@ -115,6 +113,10 @@ Fib::~Fib() {
     InstanceGroup* group = cell.group.load();
     if (--group->users_ == 0) ::operator delete(group);
     PrefixCell::destroy(&cell);
+  });
+  impl_->nodes.for_each([this](NodeId node, const NodeRoute&) {
+    NextHopGroup* ways = impl_->nodes.exchange(node.value, nullptr, 0);
+    if (--ways->users_ == 0) ::operator delete(ways);
   });
   impl_->labels.for_each([](LabelSlot& slot) { delete &slot; });
   delete impl_->dead_links.load();
@@ -197,27 +199,44 @@ void Fib::foresee(std::span<const std::string_view> prefixes) const {
   }
 }
 
-void Fib::set_node(NodeId node, NodeRoute route) {
+NextHopGroup* Fib::add_next_hops(std::span<const NextHop> next_hops,
+                                 const std::optional<NextHop>& alternate) {
+  ++impl_->work.next_hops;
+  void* block = ::operator new(sizeof(NextHopGroup) + next_hops.size_bytes());
+  auto* group = new (block) NextHopGroup;
+  group->count_ = static_cast<std::uint32_t>(next_hops.size());
+  group->alternate_ = alternate;
+  std::uninitialized_copy(next_hops.begin(), next_hops.end(), reinterpret_cast<NextHop*>(group + 1));
+  impl_->held.nodes += next_hops_bytes(*group);
+  return group;
+}
+
+void Fib::drop_next_hops(NextHopGroup* group) {
+  if (group != nullptr && --group->users_ == 0) impl_->retire_next_hops(group);
+}
+
+void Fib::set_node(NodeId node, std::uint32_t distance, NextHopGroup& ways) {
   if (!node || node.value > kMaxNodeId) return;
   ++impl_->work.nodes;
-  NodeRoute* held = impl_->nodes.get(node.value);
-  if (held != nullptr && held->next_hops == route.next_hops && held->alternate == route.alternate) {
-    held->distance.set(route.distance);
-    return;
-  }
-  impl_->held.nodes += node_bytes(route);
-  const NodeRoute* old = impl_->nodes.exchange(node.value, new NodeRoute(std::move(route)));
+  ++ways.users_;
+  NextHopGroup* old = impl_->nodes.exchange(node.value, &ways, distance);
   if (old == nullptr) impl_->node_count.fetch_add(1, std::memory_order_relaxed);
-  impl_->retire_node(old);
+  drop_next_hops(old);
+}
+
+void Fib::set_node(NodeId node, const NodeWays& route) {
+  NextHopGroup* ways = add_next_hops(route.next_hops, route.alternate);
+  set_node(node, route.distance, *ways);
+  drop_next_hops(ways);
 }
 
 void Fib::remove_node(NodeId node) {
   if (node.value > kMaxNodeId) return;
-  const NodeRoute* old = impl_->nodes.exchange(node.value, nullptr);
+  NextHopGroup* old = impl_->nodes.exchange(node.value, nullptr, 0);
   if (old == nullptr) return;
   ++impl_->work.nodes;
   impl_->node_count.fetch_sub(1, std::memory_order_relaxed);
-  impl_->retire_node(old);
+  drop_next_hops(old);
 }
 
 void Fib::set_label(LabelEntry entry) {
@@ -293,7 +312,7 @@ Match Fib::find(std::string_view prefix) const {
   return {hit->group.load(std::memory_order_acquire), prefix};
 }
 
-const NodeRoute* Fib::node(NodeId node) const { return impl_->nodes.get(node.value); }
+NodeRoute Fib::node(NodeId node) const { return impl_->nodes.get(node.value); }
 
 const LabelEntry* Fib::label(PathLabel label) const {
   const LabelSlot* slot = impl_->labels.find(

@@ -4,7 +4,8 @@
 // (QSBR in the data plane, immediate in the simulator).
 //
 //   name ──► cell {hash, group, text} ──► InstanceGroup {egress, instance, weight ...} (shared)
-//   egress ──► NodeRoute {next hops, alternate, distance}           link ──► alive?
+//   egress ──► {distance, group} ──► NextHopGroup {next hops, alternate} (shared)
+//   link ──► alive?
 //
 // So a lost link is one write, a lost node one per destination, a policy one per group, and none of
 // them is a matter of how many prefixes there are.
@@ -48,12 +49,39 @@ struct NextHop {
   friend bool operator==(const NextHop&, const NextHop&) = default;
 };
 
-// How to reach one egress node. `alternate` is used when no next hop is alive. This node itself is
-// a route with distance 0 and no next hop.
+// Ways to egress nodes, shared by all that are reached alike. `alternate` is used when no next hop
+// is alive. Never changes once published. Made and freed by a Fib.
+class NextHopGroup {
+ public:
+  std::span<const NextHop> next_hops() const {
+    return {reinterpret_cast<const NextHop*>(this + 1), count_};
+  }
+  const std::optional<NextHop>& alternate() const { return alternate_; }
+
+ private:
+  friend class Fib;
+  NextHopGroup() = default;
+  std::uint32_t users_ = 1;  // writer: the nodes that point here, and who made it
+  std::uint32_t count_ = 0;
+  std::optional<NextHop> alternate_;
+};
+
+// How one egress node is reached, as a look-up found it; false if it is not. This node itself is a
+// route with distance 0 and no next hop. What it views is valid until the reader's next quiescent
+// point.
 struct NodeRoute {
+  const NextHopGroup* ways = nullptr;
+  std::uint32_t distance = 0;
+  explicit operator bool() const { return ways != nullptr; }
+  std::span<const NextHop> next_hops() const { return ways->next_hops(); }
+  const std::optional<NextHop>& alternate() const { return ways->alternate(); }
+};
+
+// A node with ways of its own.
+struct NodeWays {
   std::vector<NextHop> next_hops;
   std::optional<NextHop> alternate;
-  SharedNumber distance;  // the one thing that changes in place
+  std::uint32_t distance = 0;
 };
 
 struct InstanceEntry {
@@ -115,8 +143,11 @@ struct PathUse {
 
 // What the writer has done so far, in single writes.
 struct FibWork {
-  std::uint64_t prefixes = 0, groups = 0, weights = 0, nodes = 0, labels = 0, links = 0;
-  std::uint64_t total() const { return prefixes + groups + weights + nodes + labels + links; }
+  std::uint64_t prefixes = 0, groups = 0, weights = 0, next_hops = 0, nodes = 0, labels = 0;
+  std::uint64_t links = 0;
+  std::uint64_t total() const {
+    return prefixes + groups + weights + next_hops + nodes + labels + links;
+  }
 };
 
 // Bytes held, without what waits to be reclaimed.
@@ -147,7 +178,12 @@ class Fib {
   // A hint: these prefixes will be set or removed soon. Brings what that touches towards the cache,
   // for all of them at a time; no other effect.
   void foresee(std::span<const std::string_view> prefixes) const;
-  void set_node(NodeId node, NodeRoute route);
+  // Likewise a group of next hops that nodes may point at until drop_next_hops().
+  NextHopGroup* add_next_hops(std::span<const NextHop> next_hops,
+                              const std::optional<NextHop>& alternate);
+  void drop_next_hops(NextHopGroup* group);
+  void set_node(NodeId node, std::uint32_t distance, NextHopGroup& ways);
+  void set_node(NodeId node, const NodeWays& route);
   void remove_node(NodeId node);
   void set_label(LabelEntry entry);
   void remove_label(PathLabel label);
@@ -165,7 +201,7 @@ class Fib {
   // does not cover is passed over, as a host route is). Any bytes are allowed.
   Match match(std::string_view name) const;
   Match find(std::string_view prefix) const;  // exact
-  const NodeRoute* node(NodeId node) const;
+  NodeRoute node(NodeId node) const;
   const LabelEntry* label(PathLabel label) const;
   // The label of the longest prefix with a path to `egress`; 0 = none, follow SPF.
   PathLabel path_label(NodeId egress, std::string_view destination) const;

@@ -45,31 +45,33 @@ struct LabelSlot {
   LabelEntry entry;
 };
 
-// Pointers by node id, in chunks made on first use and never moved.
+// Routes by node id, in place, in chunks made on first use and never moved. The groups are not its
+// own.
 class NodeArray {
  public:
   ~NodeArray() {
-    for (auto& slot : chunks_) {
-      Chunk* chunk = slot.load();
-      if (chunk == nullptr) continue;
-      for (auto& route : *chunk) delete route.load();
-      delete chunk;
-    }
+    for (auto& slot : chunks_) delete slot.load();
   }
-  NodeRoute* get(std::uint32_t id) const {
-    if (id > kMaxNodeId) return nullptr;
+  // Any thread. Group and distance are read one after the other: of a route that changes meanwhile
+  // one may be old and the other new.
+  NodeRoute get(std::uint32_t id) const {
+    if (id > kMaxNodeId) return {};
     const Chunk* chunk = chunks_[id / kChunk].load(std::memory_order_acquire);
-    return chunk == nullptr ? nullptr : (*chunk)[id % kChunk].load(std::memory_order_acquire);
+    if (chunk == nullptr) return {};
+    const Slot& slot = (*chunk)[id % kChunk];
+    return {slot.ways.load(std::memory_order_acquire),
+            slot.distance.load(std::memory_order_relaxed)};
   }
-  // Returns what was there.
-  NodeRoute* exchange(std::uint32_t id, NodeRoute* route) {
-    std::atomic<Chunk*>& slot = chunks_[id / kChunk];
-    if (slot.load(std::memory_order_relaxed) == nullptr) {
-      if (route == nullptr) return nullptr;
-      slot.store(new Chunk{}, std::memory_order_release);
+  // Returns the group that was there. None: no route any more.
+  NextHopGroup* exchange(std::uint32_t id, NextHopGroup* ways, std::uint32_t distance) {
+    std::atomic<Chunk*>& chunk = chunks_[id / kChunk];
+    if (chunk.load(std::memory_order_relaxed) == nullptr) {
+      if (ways == nullptr) return nullptr;
+      chunk.store(new Chunk{}, std::memory_order_release);
     }
-    return (*slot.load(std::memory_order_relaxed))[id % kChunk].exchange(route,
-                                                                         std::memory_order_acq_rel);
+    Slot& slot = (*chunk.load(std::memory_order_relaxed))[id % kChunk];
+    if (ways != nullptr) slot.distance.store(distance, std::memory_order_relaxed);
+    return slot.ways.exchange(ways, std::memory_order_acq_rel);
   }
   std::size_t bytes() const {
     std::size_t out = sizeof *this;
@@ -81,15 +83,19 @@ class NodeArray {
     for (std::uint32_t id = 0; id <= kMaxNodeId; ++id) {
       if (chunks_[id / kChunk].load() == nullptr) {
         id += kChunk - 1;
-      } else if (const NodeRoute* route = get(id)) {
-        visit(NodeId{id}, *route);
+      } else if (NodeRoute route = get(id)) {
+        visit(NodeId{id}, route);
       }
     }
   }
 
  private:
   static constexpr std::uint32_t kChunk = 1024;
-  using Chunk = std::array<std::atomic<NodeRoute*>, kChunk>;
+  struct Slot {
+    std::atomic<NextHopGroup*> ways = nullptr;
+    std::atomic<std::uint32_t> distance = 0;
+  };
+  using Chunk = std::array<Slot, kChunk>;
   std::array<std::atomic<Chunk*>, kMaxNodeId / kChunk + 1> chunks_ = {};
 };
 

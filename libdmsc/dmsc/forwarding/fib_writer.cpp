@@ -2,10 +2,13 @@
 
 namespace dmsc::forwarding {
 
-FibWriter::FibWriter(Fib& fib, Hooks hooks) : fib_(fib), hooks_(std::move(hooks)) {}
+FibWriter::FibWriter(Fib& fib, Hooks hooks)
+    : fib_(fib), hooks_(std::move(hooks)), local_(fib.add_next_hops({}, std::nullopt)) {}
 
 FibWriter::~FibWriter() {
   for (InstanceGroup* group : groups_) fib_.drop_group(group);
+  for (NextHopGroup* group : ways_) fib_.drop_next_hops(group);
+  fib_.drop_next_hops(local_);
 }
 
 void FibWriter::group_added(routing::InstanceGroupId group, bool covering,
@@ -37,18 +40,24 @@ void FibWriter::route_removed(std::string_view prefix) {
   if (hooks_.prefix) hooks_.prefix(prefix);
 }
 
-void FibWriter::destination_changed(NodeId node, const routing::Destination& destination) {
-  NodeRoute route;
-  route.distance = destination.distance;
-  route.next_hops.reserve(destination.next_hops.size());
-  for (const routing::FirstHop& hop : destination.next_hops) {
-    route.next_hops.push_back({hop.link, hop.neighbour});
-  }
-  if (destination.alternate) {
-    route.alternate = NextHop{destination.alternate->link, destination.alternate->neighbour};
-  }
-  bool fresh = fib_.node(node) == nullptr;
-  fib_.set_node(node, std::move(route));
+// Nodes that still point at the group an id meant before keep it alive.
+void FibWriter::next_hops_added(routing::GroupId group, const routing::NextHopGroup& ways) {
+  hops_.clear();
+  for (const routing::FirstHop& hop : ways.next_hops) hops_.push_back({hop.link, hop.neighbour});
+  std::optional<NextHop> alternate;
+  if (ways.alternate) alternate = NextHop{ways.alternate->link, ways.alternate->neighbour};
+  if (group >= ways_.size()) ways_.resize(group + 1);
+  fib_.drop_next_hops(std::exchange(ways_[group], fib_.add_next_hops(hops_, alternate)));
+}
+
+void FibWriter::next_hops_removed(routing::GroupId group) {
+  fib_.drop_next_hops(std::exchange(ways_[group], nullptr));
+}
+
+void FibWriter::destination_changed(NodeId node, std::uint32_t distance,
+                                    routing::GroupId next_hops) {
+  bool fresh = !fib_.node(node);
+  fib_.set_node(node, distance, next_hops == routing::kNoGroup ? *local_ : *ways_[next_hops]);
   if (hooks_.node) hooks_.node(node, fresh);
 }
 

@@ -28,7 +28,10 @@ class FibWriter final : public routing::RibSink {
   void group_removed(routing::InstanceGroupId group) override;
   void route_changed(std::string_view prefix, routing::InstanceGroupId group) override;
   void route_removed(std::string_view prefix) override;
-  void destination_changed(NodeId node, const routing::Destination& destination) override;
+  void next_hops_added(routing::GroupId group, const routing::NextHopGroup& ways) override;
+  void next_hops_removed(routing::GroupId group) override;
+  void destination_changed(NodeId node, std::uint32_t distance,
+                           routing::GroupId next_hops) override;
   void destination_removed(NodeId node) override;
   void foresee(std::span<const std::string_view> prefixes) override { fib_.foresee(prefixes); }
 
@@ -36,7 +39,10 @@ class FibWriter final : public routing::RibSink {
   Fib& fib_;
   Hooks hooks_;
   std::vector<InstanceGroup*> groups_;  // by the RIB's id
+  std::vector<NextHopGroup*> ways_;     // likewise
+  NextHopGroup* local_;                 // of this node itself
   std::vector<InstanceEntry> scratch_;
+  std::vector<NextHop> hops_;
 };
 
 }  // namespace dmsc::forwarding

@@ -44,8 +44,8 @@ struct Candidates {
     std::uint32_t best_distance = 0;
     for (const InstanceEntry& i : instances) {
       if (!usable(i)) continue;
-      const NodeRoute* route = fib.node(i.egress);
-      std::uint32_t distance = route == nullptr ? kNone : std::uint32_t{route->distance};
+      const NodeRoute route = fib.node(i.egress);
+      std::uint32_t distance = route ? route.distance : kNone;
       if (best == nullptr ||
           std::tie(i.draining, distance) < std::tie(best->draining, best_distance)) {
         best = &i;
@@ -60,18 +60,18 @@ struct Candidates {
 }  // namespace
 
 bool can_reach(const Fib& fib, NodeId node) {
-  const NodeRoute* route = fib.node(node);
-  if (route == nullptr) return false;
-  if (route->next_hops.empty() && route->distance == 0) return true;
-  for (const NextHop& hop : route->next_hops) {
+  const NodeRoute route = fib.node(node);
+  if (!route) return false;
+  if (route.next_hops().empty() && route.distance == 0) return true;
+  for (const NextHop& hop : route.next_hops()) {
     if (fib.link_alive(hop.link)) return true;
   }
-  return route->alternate && fib.link_alive(route->alternate->link);
+  return route.alternate() && fib.link_alive(route.alternate()->link);
 }
 
 bool serves(const Fib& fib, Instances instances, NodeId egress, InstanceId id) {
   for (const InstanceEntry& instance : instances) {
-    if (instance.egress == egress && instance.id == id) return fib.node(egress) != nullptr;
+    if (instance.egress == egress && instance.id == id) return static_cast<bool>(fib.node(egress));
   }
   return false;
 }
@@ -100,9 +100,9 @@ const InstanceEntry* nearest_instance(const Fib& fib, NodeId self, Instances ins
     if (below == Below::yes && !i.covering) continue;
     std::uint32_t distance = 0;
     if (i.egress != self) {
-      const NodeRoute* route = fib.node(i.egress);
-      if (route == nullptr) continue;
-      distance = route->distance;
+      const NodeRoute route = fib.node(i.egress);
+      if (!route) continue;
+      distance = route.distance;
     }
     if (best == nullptr || std::tie(i.draining, distance, i.egress) <
                                std::tie(best->draining, best_distance, best->egress)) {

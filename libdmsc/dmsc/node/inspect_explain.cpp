@@ -137,8 +137,8 @@ class Explanation {
 
   std::uint64_t distance(NodeId egress) const {
     if (egress == node_.identity().id) return 0;
-    const forwarding::NodeRoute* route = fib_.node(egress);
-    return route == nullptr ? routing::kUnreachable : std::uint32_t{route->distance};
+    const forwarding::NodeRoute route = fib_.node(egress);
+    return route ? route.distance : routing::kUnreachable;
   }
 
   void instance(const forwarding::InstanceEntry& i) {
@@ -168,19 +168,19 @@ class Explanation {
 
   void next_hops(NodeId egress) {
     if (egress == node_.identity().id) return note("next hop", true, "local");
-    const forwarding::NodeRoute* route = fib_.node(egress);
-    if (route == nullptr) return;
-    for (const forwarding::NextHop& hop : route->next_hops) {
+    const forwarding::NodeRoute route = fib_.node(egress);
+    if (!route) return;
+    for (const forwarding::NextHop& hop : route.next_hops()) {
       bool alive = fib_.link_alive(hop.link);
       note("next hop", alive, via(node_, hop.link, hop.neighbour) + (alive ? "" : ": link is down"));
     }
-    if (route->next_hops.size() > 1) {
-      note("tie-break", true, std::to_string(route->next_hops.size()) +
+    if (route.next_hops().size() > 1) {
+      note("tie-break", true, std::to_string(route.next_hops().size()) +
                                   " first hops of equal cost: the flow id picks one");
     }
-    if (route->alternate) {
-      note("alternate", fib_.link_alive(route->alternate->link),
-           via(node_, route->alternate->link, route->alternate->neighbour) + ", if every next hop is lost");
+    if (const auto& alternate = route.alternate()) {
+      note("alternate", fib_.link_alive(alternate->link),
+           via(node_, alternate->link, alternate->neighbour) + ", if every next hop is lost");
     }
   }
 

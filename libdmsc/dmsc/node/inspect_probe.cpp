@@ -87,8 +87,8 @@ void compare(const Node& node, const ProbeResult& result, Json& out) {
   auto expected = routing::shortest_path(node.topology(), node.identity().id, result.responder);
   out["lsdb_path"] = names_of(node, expected);
   out["return_path"] = names_of(node, result.return_path);
-  const routing::Destination* d = node.rib().destination(result.responder);
-  bool equal_cost = d != nullptr && d->next_hops.size() > 1;
+  const auto d = node.rib().destination(result.responder);
+  bool equal_cost = d && d->next_hops.size() > 1;
   out["as_lsdb"] = result.path == expected || (equal_cost && result.path.size() == expected.size());
 }
 

@@ -4,7 +4,7 @@
 namespace dmsc::node::inspect {
 namespace {
 
-Json via_list(const NodeImpl& node, const std::vector<forwarding::NextHop>& hops) {
+Json via_list(const NodeImpl& node, std::span<const forwarding::NextHop> hops) {
   Json out = Json::array();
   for (const forwarding::NextHop& hop : hops) out.push_back(via(node, hop.link, hop.neighbour));
   return out;
@@ -13,8 +13,8 @@ Json via_list(const NodeImpl& node, const std::vector<forwarding::NextHop>& hops
 // Ways out of this node towards an egress, as the FIB has them.
 Json fib_via(const NodeImpl& node, const forwarding::Fib& fib, NodeId egress) {
   if (egress == node.identity().id) return Json::array({"local"});
-  const forwarding::NodeRoute* route = fib.node(egress);
-  return route == nullptr ? Json::array() : via_list(node, route->next_hops);
+  const forwarding::NodeRoute route = fib.node(egress);
+  return route ? via_list(node, route.next_hops()) : Json::array();
 }
 
 }  // namespace
@@ -65,8 +65,8 @@ Json paths(const NodeImpl& node) {
   const routing::Topology& topology = node.topology();
   for (std::uint32_t i = 0; i < topology.node_count(); ++i) {
     NodeId id = topology.node(i);
-    const routing::Destination* d = node.rib().destination(id);
-    if (d == nullptr) continue;
+    const auto d = node.rib().destination(id);
+    if (!d) continue;
     Json hops = Json::array();
     for (const routing::FirstHop& hop : d->next_hops) {
       hops.push_back(via(node, hop.link, hop.neighbour));

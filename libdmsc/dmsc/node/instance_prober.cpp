@@ -92,8 +92,8 @@ void InstanceProber::probe(const Key& key) {
 
 // Changes with the distance or the next hops: what SPF knows of the way.
 std::uint64_t InstanceProber::way_to(NodeId egress) const {
-  const routing::Destination* destination = node_.rib().destination(egress);
-  if (destination == nullptr) return 0;
+  const auto destination = node_.rib().destination(egress);
+  if (!destination) return 0;
   std::uint64_t way = destination->distance;
   for (const routing::FirstHop& hop : destination->next_hops) {
     way = way * 0x9e3779b97f4a7c15ULL + hop.link + 1;

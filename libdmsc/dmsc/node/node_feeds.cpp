@@ -58,8 +58,8 @@ std::optional<Json> NodeImpl::route_row(const std::string& prefix) const {
 std::optional<Json> NodeImpl::path_row(const std::string& text) const {
   std::uint32_t id = 0;
   std::from_chars(text.data(), text.data() + text.size(), id);
-  const routing::Destination* d = routes_.rib().destination(NodeId{id});
-  if (d == nullptr || d->distance == routing::kUnreachable) return std::nullopt;
+  const auto d = routes_.rib().destination(NodeId{id});
+  if (!d) return std::nullopt;
   Json hops = Json::array();
   for (const auto& hop : d->next_hops) hops.push_back(inspect::via(*this, hop.link, hop.neighbour));
   return Json{{"node", name_of(NodeId{id})}, {"distance", d->distance}, {"via", hops}};

@@ -103,8 +103,7 @@ void RouteKeeper::topology_changed(Time now, NodeId origin,
 // is as urgent as bad news.
 bool RouteKeeper::reaches_new(NodeId origin) const {
   auto unreachable = [this](NodeId node) {
-    const routing::Destination* d = rib_.destination(node);
-    return d == nullptr || d->distance == routing::kUnreachable;
+    return rib_.distance(node) == routing::kUnreachable;
   };
   std::uint32_t index = topology_.index(origin);
   if (index == routing::Topology::kNone) return false;
@@ -156,7 +155,7 @@ std::optional<Time> RouteKeeper::next_deadline() const {
 void RouteKeeper::run_spf() {
   Time begin = clock_ ? clock_() : Time{};
   spf_.update(topology_);
-  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  rib_.set_spf(topology_, spf_);
   // Before this node itself is in the topology there is nothing to protect.
   alternates_pending_ = topology_.index(self_) != routing::Topology::kNone;
   ++spf_runs_;
@@ -169,11 +168,11 @@ void RouteKeeper::run_alternates() {
   if (!alternates_pending_ || backoff_.due()) return;
   // Nodes heard of since that are linked to none are no event, and yet the topology has grown.
   if (spf_.update(topology_) != routing::Spf::Run::none) {
-    rib_.set_spf(topology_, routing::expand(topology_, spf_));
+    rib_.set_spf(topology_, spf_);
   }
   if (!spf_.update_alternates(topology_, kNeighbours)) return;
   alternates_pending_ = false;
-  rib_.set_spf(topology_, routing::expand(topology_, spf_));
+  rib_.set_spf(topology_, spf_);
   if (hooks_.spf_done) hooks_.spf_done();
 }
 

@@ -138,6 +138,7 @@ void Alternates::finish(Spf& spf) {
     spf.changed_.push_back(node);
   }
   spf.groups_.end();
+  ++spf.steps_;
   best_ = {};
   verdicts_ = {};
   spare_.tree.clear();

@@ -92,13 +92,6 @@ std::vector<NodeId> Rib::origins(const Name& prefix) const {
   return out;
 }
 
-const Destination* Rib::destination(NodeId node) const {
-  if (node.value >= impl_->destinations.size()) return nullptr;
-  const Destination& d = impl_->destinations[node.value];
-  return d.distance == kUnreachable ? nullptr : &d;
-}
-
-std::uint64_t Rib::spf_runs() const { return impl_->spf_runs; }
 std::size_t Rib::prefix_count() const { return impl_->prefixes.size(); }
 std::size_t Rib::group_count() const { return impl_->groups.size(); }
 
@@ -112,7 +105,10 @@ RibMemory Rib::memory() const {
     out.origins += fragments.capacity() * sizeof(Impl::Fragment);
     for (const auto& f : fragments) out.origins += f.prefixes.capacity() * sizeof(std::uint32_t);
   });
-  out.destinations = impl_->destinations.capacity() * sizeof(Destination);
+  out.destinations = impl_->reach.capacity() * sizeof(Impl::Reach);
+  for (const Impl::Ways& ways : impl_->ways) {
+    out.destinations += sizeof ways + ways.group.next_hops.capacity() * sizeof(FirstHop);
+  }
   return out;
 }
 

@@ -1,10 +1,11 @@
 // The RIB: which instances serve a prefix, how far they are, and in which shares traffic goes to
 // them (DESIGN section 5). Everything is behind an indirection:
 //
-//   prefix ──► instance group (who serves, weights) ──► egress ──► destination (next hops)
+//   prefix ──► instance group (who serves, weights) ──► egress ──► destination ──► next-hop group
 //
-// A change of topology rewrites destinations and the weights of groups with several egresses, a
-// policy those of one group, and neither touches a prefix. The Rib tells a RibSink what changed.
+// A change of topology rewrites the destinations that changed and the weights of groups with
+// several egresses, a policy those of one group, and neither touches a prefix. The Rib tells a
+// RibSink what changed.
 #pragma once
 #include <functional>
 #include <map>
@@ -20,6 +21,15 @@
 #include "dmsc/routing/spf.hpp"
 
 namespace dmsc::routing {
+
+// How a node is reached.
+struct Destination {
+  std::uint32_t distance = kUnreachable;
+  std::vector<FirstHop> next_hops;    // sorted, no duplicates, at most kMaxEcmp; this node: none
+  std::optional<FirstHop> alternate;  // used when every next hop is lost; never one of them
+  Protection protection = Protection::none;
+  friend bool operator==(const Destination&, const Destination&) = default;
+};
 
 struct Instance {
   NodeId egress;
@@ -65,9 +75,9 @@ struct GroupMember {
 };
 
 // Receives what changed, on the thread that called the Rib, in an order that never lets anything
-// point at what is not told yet: destinations, a group before the first route to it, then removals
-// of routes, groups and destinations. Must not call the Rib's setters. Views are valid during the
-// call.
+// point at what is not told yet: next-hop groups, destinations, an instance group before the first
+// route to it, then removals of routes, groups, destinations and next-hop groups. Must not call the
+// Rib's setters. Views are valid during the call.
 class RibSink {
  public:
   virtual ~RibSink() = default;
@@ -79,7 +89,12 @@ class RibSink {
   virtual void group_removed(InstanceGroupId group) = 0;
   virtual void route_changed(std::string_view prefix, InstanceGroupId group) = 0;
   virtual void route_removed(std::string_view prefix) = 0;
-  virtual void destination_changed(NodeId node, const Destination& destination) = 0;
+  // Ways that destinations share. Ids are dense and may be used again. One told before and not
+  // removed has other ways from now on, and its destinations follow at once.
+  virtual void next_hops_added(GroupId group, const NextHopGroup& ways) = 0;
+  virtual void next_hops_removed(GroupId group) = 0;
+  // kNoGroup: this node itself.
+  virtual void destination_changed(NodeId node, std::uint32_t distance, GroupId next_hops) = 0;
   virtual void destination_removed(NodeId node) = 0;
   // A hint: routes of these prefixes will change soon, in any way. Changes nothing.
   virtual void foresee(std::span<const std::string_view> prefixes) { (void)prefixes; }
@@ -130,9 +145,10 @@ class Rib {
   // All of an origin's prefixes at once, as fragment 0; other fragments are emptied.
   void set_prefixes(NodeId origin, std::span<const wire::PrefixEntry> entries);
 
-  // A new SPF result; publishes only destinations and groups that changed. This node itself is a
-  // destination with distance 0 and no next hop.
-  void set_spf(const Topology& topology, SpfResult result);
+  // After each step of `spf`, the same one all along, with the topology it belongs to: looks at the
+  // destinations that the step changed and at no others. A step that was missed is noticed, and
+  // costs a look at all. This node itself is a destination with distance 0 and no next hop.
+  void set_spf(const Topology& topology, const Spf& spf);
   // Kept also for a prefix not there yet. A version lower than the one held is ignored.
   void set_weights(const WeightPolicy& policy);
   void clear_weights(const Name& prefix);
@@ -150,8 +166,10 @@ class Rib {
   std::vector<std::uint16_t> fragments(NodeId origin, const Name& prefix) const;
   // Who announces it, reachable or not, rising.
   std::vector<NodeId> origins(const Name& prefix) const;
-  const Destination* destination(NodeId node) const;
-  std::uint64_t spf_runs() const;
+  std::optional<Destination> destination(NodeId node) const;  // nullopt: it cannot be reached
+  std::uint32_t distance(NodeId node) const;                  // kUnreachable: likewise
+  // Destinations looked at by set_spf() so far.
+  std::uint64_t destinations_seen() const;
   std::size_t prefix_count() const;
   std::size_t group_count() const;
   RibMemory memory() const;

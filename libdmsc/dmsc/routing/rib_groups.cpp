@@ -1,4 +1,4 @@
-// Weights of groups: from distances and policies, and what SPF and policies change in them.
+// Weights of groups: from distances and policies, and what policies change in them.
 #include <algorithm>
 
 #include "dmsc/routing/rib_impl.hpp"
@@ -7,7 +7,7 @@ namespace dmsc::routing {
 
 std::uint32_t Rib::Impl::distance(NodeId node) const {
   if (node == self) return 0;
-  return node.value < destinations.size() ? destinations[node.value].distance : kUnreachable;
+  return node.value < reach.size() ? reach[node.value].distance : kUnreachable;
 }
 
 const WeightPolicy* Rib::Impl::policy(std::uint32_t id) const {
@@ -84,42 +84,6 @@ void Rib::Impl::route_to(PrefixId prefix, std::span<const Member> members,
   sink.route_changed(prefixes.name(prefix), next);
   if (old == kNoInstanceGroup) return;
   if (groups.release(old)) released.push_back(old);
-}
-
-void Rib::set_spf(const Topology& topology, SpfResult result) {
-  Impl& rib = *impl_;
-  ++rib.spf_runs;
-  std::vector<Destination> next(rib.destinations.size());
-  auto slot = [&](NodeId id) -> Destination& {
-    if (id.value >= next.size()) next.resize(id.value + 1);
-    return next[id.value];
-  };
-  for (std::uint32_t i = 0; i < result.destinations.size(); ++i) {
-    if (result.destinations[i].distance == kUnreachable) continue;
-    slot(topology.node(i)) = std::move(result.destinations[i]);
-  }
-  slot(rib.self) = Destination{0, {}, std::nullopt, Protection::none};
-  std::vector<Destination> was = std::exchange(rib.destinations, std::move(next));
-  was.resize(rib.destinations.size());
-  std::vector<InstanceGroupId> touched;
-  std::vector<NodeId> lost;
-  for (std::uint32_t id = 0; id < was.size(); ++id) {
-    const Destination &a = was[id], &b = rib.destinations[id];
-    if (a == b) continue;
-    if (a.distance != b.distance) {
-      const std::vector<InstanceGroupId>& shared = rib.groups.with_egress(id);
-      touched.insert(touched.end(), shared.begin(), shared.end());
-    }
-    if (b.distance == kUnreachable) {
-      lost.push_back(NodeId{id});
-    } else {
-      rib.sink.destination_changed(NodeId{id}, b);
-    }
-  }
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  for (InstanceGroupId group : touched) rib.refresh_group(group);
-  for (NodeId id : lost) rib.sink.destination_removed(id);
 }
 
 void Rib::set_weights(const WeightPolicy& policy) {

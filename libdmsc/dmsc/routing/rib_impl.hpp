@@ -1,5 +1,5 @@
 // The state of the Rib, by file: rib_sources.cpp (what origins announce), rib_update.cpp (by
-// difference), rib_groups.cpp (weights, policies, SPF), rib.cpp (look-ups).
+// difference), rib_groups.cpp (weights, policies), rib_spf.cpp (destinations), rib.cpp (look-ups).
 #pragma once
 #include <algorithm>
 #include <unordered_map>
@@ -33,6 +33,15 @@ struct Rib::Impl {
   struct Policy {
     std::uint32_t id = 0;
     WeightPolicy weights;
+  };
+
+  struct Reach {
+    std::uint32_t distance = kUnreachable;
+    GroupId next_hops = kNoGroup;
+  };
+  struct Ways {
+    NextHopGroup group;
+    bool told = false;
   };
 
   Impl(NodeId node, RibSink& to, unsigned percent, const NameKey& key);
@@ -69,12 +78,18 @@ struct Rib::Impl {
   bool weigh_group(InstanceGroupId group, std::vector<std::uint32_t>& weights) const;
   void refresh_group(InstanceGroupId group);
 
+  // rib_spf.cpp
+  Reach& reach_of(NodeId node);
+  bool tell_ways(GroupId id, const NextHopGroup& group);
+  void forget_ways(GroupId id);
+  void move(NodeId node, Reach to, bool told_anew);
+  void finish_spf();
+
   RibRoute route(PrefixId prefix) const;
 
   NodeId self;
   RibSink& sink;
   unsigned tier_percent;
-  std::uint64_t spf_runs = 0;
   PrefixTable prefixes;
   InstanceGroups groups;
   ByNode<Origin> origins;
@@ -82,10 +97,14 @@ struct Rib::Impl {
   std::unordered_map<Name, Policy> policies;
   std::unordered_map<std::uint32_t, const Policy*> policy_by_id;
   std::uint32_t last_policy = 0;
-  std::vector<Destination> destinations;  // by node id; kUnreachable = absent
+  std::vector<Reach> reach;  // by node id
+  std::vector<Ways> ways;    // by id, as told
+  std::uint64_t spf_steps = 0, destinations_seen = 0;
   // Of the change in hand.
   std::vector<PrefixId> unannounced;
   std::vector<InstanceGroupId> released;
+  std::vector<InstanceGroupId> touched;  // by distances
+  std::vector<NodeId> lost;
   // Room that is used again, so that a small change asks the heap for nothing here.
   struct Scratch {
     Members members, piece;

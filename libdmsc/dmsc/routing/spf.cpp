@@ -119,6 +119,7 @@ Spf::Run Spf::update(const Topology& topology) {
   if (!repaired) run_full(topology, hops);
   valid_ = true;
   groups_.end();
+  ++steps_;
   return repaired ? Run::repair : Run::full;
 }
 

@@ -63,6 +63,9 @@ class Spf {
   // Nodes whose distance or group the last finished step changed, each once; groups().added() and
   // retired() belong to the same step.
   const std::vector<std::uint32_t>& changed() const { return changed_; }
+  // Steps finished so far: who follows changed() sees from it whether one was missed. An update()
+  // that had nothing to do is none.
+  std::uint64_t steps() const { return steps_; }
 
   // Destinations by how their alternate protects them. Costs the number of groups.
   struct Protected {
@@ -106,7 +109,7 @@ class Spf {
   std::vector<GroupId> group_;
   std::vector<std::uint32_t> changed_;
   std::unique_ptr<Alternates> alternates_;
-  std::uint64_t full_runs_ = 0, repairs_ = 0;
+  std::uint64_t full_runs_ = 0, repairs_ = 0, steps_ = 0;
   std::size_t last_work_ = 0;
 };
 
@@ -116,5 +119,3 @@ std::vector<NodeId> shortest_path(const Topology& topology, NodeId from, NodeId 
 std::vector<std::uint32_t> distances_from(const Topology& topology, NodeId root);
 
 }  // namespace dmsc::routing
-
-#include "dmsc/routing/spf_result.hpp"  // IWYU pragma: export: until the RIB reads Spf directly

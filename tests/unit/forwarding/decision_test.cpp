@@ -90,7 +90,7 @@ TEST_CASE("F7 decide: flows on alive equal-cost hops stay when another dies, the
   r.fib.set_node(NodeId{6}, {{hop(1, 2), hop(2, 3), hop(3, 7), hop(4, 8)}, std::nullopt, 20});
   std::map<std::uint32_t, int> moved;
   for (std::uint64_t flow = 1; flow <= 4000; ++flow) {
-    const NodeRoute& route = *r.fib.node(NodeId{6});
+    const NodeRoute route = r.fib.node(NodeId{6});
     r.fib.set_link_alive(3, true);
     std::uint32_t before = choose_next_hop(r.fib, route, flow)->link;
     r.fib.set_link_alive(3, false);

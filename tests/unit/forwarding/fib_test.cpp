@@ -145,13 +145,13 @@ TEST_CASE("fib: agrees with a plain map through random sets, removals and growth
 
 TEST_CASE("fib: node routes, labels and links are set, replaced, removed and counted") {
   TestFib t;
-  CHECK(t.fib.node(NodeId{5}) == nullptr);
+  CHECK_FALSE(t.fib.node(NodeId{5}));
   t.fib.set_node(NodeId{5}, {{hop(1, 2)}, std::nullopt, 10});
   t.fib.set_node(NodeId{kMaxNodeId}, {{hop(1, 2)}, std::nullopt, 30});
   t.fib.set_node(NodeId{5}, {{hop(1, 2)}, std::nullopt, 20});
   t.fib.set_node(NodeId{kMaxNodeId + 1}, {});
-  CHECK(t.fib.node(NodeId{5})->distance == 20);
-  CHECK(t.fib.node(NodeId{~0U}) == nullptr);
+  CHECK(t.fib.node(NodeId{5}).distance == 20);
+  CHECK_FALSE(t.fib.node(NodeId{~0U}));
   CHECK(t.fib.node_count() == 2);
   std::vector<NodeId> nodes;
   t.fib.for_each_node([&](NodeId id, const NodeRoute&) { nodes.push_back(id); });
@@ -182,17 +182,42 @@ TEST_CASE("fib: node routes, labels and links are set, replaced, removed and cou
   CHECK_FALSE(t.fib.link_alive(3));
 }
 
+TEST_CASE("S21 fib: nodes share groups of next hops, which live as long as one points at them") {
+  TestFib t;
+  std::size_t empty = t.fib.memory().nodes;
+  const std::vector<NextHop> two{hop(1, 2), hop(2, 3)};
+  NextHopGroup* ways = t.fib.add_next_hops(two, hop(3, 4));
+  for (std::uint32_t id = 1; id <= 1000; ++id) t.fib.set_node(NodeId{id}, id, *ways);
+  CHECK(t.fib.work().next_hops == 1);
+  CHECK(t.fib.work().nodes == 1000);
+  std::size_t shared = t.fib.memory().nodes;
+  CHECK(t.fib.node(NodeId{7}).ways == t.fib.node(NodeId{1000}).ways);
+  CHECK(t.fib.node(NodeId{7}).distance == 7);
+  CHECK(t.fib.node(NodeId{7}).next_hops().size() == 2);
+  CHECK(t.fib.node(NodeId{7}).alternate() == hop(3, 4));
+  t.fib.drop_next_hops(ways);
+  t.fib.set_link_alive(1, false);  // one write for all of them
+  CHECK(t.fib.work().total() == 1002);
+  for (std::uint32_t id = 2; id <= 1000; ++id) t.fib.set_node(NodeId{id}, {{hop(9, 9)}, {}, 1});
+  CHECK(t.fib.node(NodeId{1}).next_hops().back() == hop(2, 3));
+  CHECK(t.fib.memory().nodes > shared);
+  for (std::uint32_t id = 1; id <= 1000; ++id) t.fib.remove_node(NodeId{id});
+  CHECK(t.fib.node_count() == 0);
+  CHECK(t.fib.memory().nodes - empty == 1024 * 16);  // the chunk of slots, and no group
+}
+
 TEST_CASE("fib: what a reader holds stays whole until the reclaimer frees it") {
   HoldingReclaimer reclaimer;
   Fib fib(crypto::Key16{}, reclaimer);
   fib.set_prefix(group("a/b", {instance(1, 1)}));
   fib.set_node(NodeId{2}, {{hop(1, 2)}, std::nullopt, 5});
   const InstanceGroup* held = fib.match("a/b").group;
-  const NodeRoute* route = fib.node(NodeId{2});
+  const NodeRoute route = fib.node(NodeId{2});
   fib.set_prefix(group("a/b", {instance(9, 9)}));
   fib.remove_node(NodeId{2});
   CHECK(held->instances().front().egress == NodeId{1});
-  CHECK(route->distance == 5);
+  CHECK(route.distance == 5);
+  CHECK(route.next_hops().front() == hop(1, 2));
   CHECK(fib.match("a/b")->instances().front().egress == NodeId{9});
   CHECK(reclaimer.held() == 2);
   for (int i = 0; i < 100; ++i) fib.set_prefix(group("n/" + std::to_string(i), {instance(1, 1)}));

@@ -119,6 +119,8 @@ struct Live {
   Fib fib{crypto::Key16{3, 1, 4}, reclaimer};
   FibWriter writer{fib};
   routing::Rib rib{NodeId{kSelf}, writer, 25, NameKey{2, 7, 1}};
+  routing::Topology topology;
+  routing::Spf spf{NodeId{kSelf}};
 };
 
 wire::PrefixEntry random_entry(std::mt19937& random) {
@@ -173,11 +175,13 @@ void update_fragment(Live& live, Reference& want, std::mt19937& random) {
 }
 
 void set_spf(Live& live, Reference& want, std::mt19937& random) {
-  routing::Topology topology;
   wire::NodeBody self;
   self.name = "self";
   want.distances.clear();
   for (std::uint32_t node = 2; node <= kNodes; ++node) {
+    wire::NodeBody body;
+    body.name = "node";
+    live.topology.set(NodeId{node}, 0, body);
     if (random() % 4 == 0) continue;
     auto metric = static_cast<std::uint32_t>(8 + random() % 6);
     wire::Adjacency there;
@@ -186,15 +190,14 @@ void set_spf(Live& live, Reference& want, std::mt19937& random) {
     there.metric = metric;
     there.flags = wire::kAdjacencyUsable;
     self.adjacencies.push_back(there);
-    wire::NodeBody body;
-    body.name = "node";
     there.neighbour = NodeId{kSelf};
     body.adjacencies.push_back(there);
-    topology.set(NodeId{node}, 0, body);
+    live.topology.set(NodeId{node}, 0, body);
     want.distances[node] = metric;
   }
-  topology.set(NodeId{kSelf}, 0, self);
-  live.rib.set_spf(topology, routing::run_spf(topology, NodeId{kSelf}));
+  live.topology.set(NodeId{kSelf}, 0, self);
+  live.spf.update(live.topology);
+  live.rib.set_spf(live.topology, live.spf);
 }
 
 void set_policy(Live& live, Reference& want, std::mt19937& random, std::uint64_t version) {
@@ -269,9 +272,9 @@ void check(Live& live, const Reference& want) {
   }
   for (std::uint32_t node = 2; node <= kNodes; ++node) {
     auto it = want.distances.find(node);
-    const NodeRoute* route = live.fib.node(NodeId{node});
-    REQUIRE((route != nullptr) == (it != want.distances.end()));
-    if (route != nullptr) REQUIRE(route->distance == it->second);
+    const NodeRoute route = live.fib.node(NodeId{node});
+    REQUIRE(static_cast<bool>(route) == (it != want.distances.end()));
+    if (route) REQUIRE(route.distance == it->second);
   }
 }
 

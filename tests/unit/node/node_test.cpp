@@ -138,8 +138,8 @@ TEST_CASE("N6 nodes: a revoked node leaves topology and RIB of all others") {
   auto lsa = wire::make_spa_lsa(domain.authority.revocation(1, {}, {{NodeId{3}, key}}));
   domain[1].node->engine().inject(domain[1].node->now(), *lsa);
   CHECK(domain.run_until([&] {
-    const auto* d = domain[1].node->rib().destination(NodeId{3});
-    bool gone = d == nullptr || d->distance == routing::kUnreachable;
+    const auto d = domain[1].node->rib().destination(NodeId{3});
+    bool gone = !d;
     return gone && !has_route(domain, 1, "B/4") && !has_route(domain, 2, "B/4");
   }));
 }
@@ -201,13 +201,13 @@ TEST_CASE("DR1 DR7 nodes: a drained router's traffic moves first, then it is no 
   TestDomain domain({{"sr-1", "sr"}, {"sr-2", "sr"}, {"sr-3", "sr"}, {"sr-4", "sr"}},
                     {{1, 2}, {2, 3}, {1, 4}, {4, 3}});
   REQUIRE(domain.run_until([&] {
-    const auto* d = domain[1].node->rib().destination(NodeId{3});
-    return d != nullptr && d->next_hops.size() == 2;
+    const auto d = domain[1].node->rib().destination(NodeId{3});
+    return d && d->next_hops.size() == 2;
   }));
   auto overload = [&] { return domain[1].node->topology().attributes(NodeId{2})->overload; };
   auto moved = [&] {
-    const auto* d = domain[1].node->rib().destination(NodeId{3});
-    return d != nullptr && d->next_hops.size() == 1 && d->next_hops[0].neighbour == NodeId{4};
+    const auto d = domain[1].node->rib().destination(NodeId{3});
+    return d && d->next_hops.size() == 1 && d->next_hops[0].neighbour == NodeId{4};
   };
   auto order = [&](linkstate::DrainLevel level, const std::string& link) {
     domain[2].node->drain({level, link, "maintenance", false}, [](Status stored) { CHECK(stored); });
@@ -303,8 +303,8 @@ TEST_CASE("EX2 nodes: explain says what breaks a tie between equal paths") {
   TestDomain domain({{"sg-1", "sg"}, {"sr-2", "sr"}, {"sr-3", "sr"}, {"sg-4", "sg"}},
                     {{1, 2}, {1, 3}, {2, 4}, {3, 4}});
   REQUIRE(domain.run_until([&] {
-    const auto* d = domain[1].node->rib().destination(NodeId{4});
-    return d != nullptr && d->next_hops.size() == 2;
+    const auto d = domain[1].node->rib().destination(NodeId{4});
+    return d && d->next_hops.size() == 2;
   }));
   domain[4].node->set_grants({domain.authority.grant(4, "B/4", 0)});
   domain[4].node->set_prefixes({prefix("B/4")});

@@ -191,7 +191,7 @@ TEST_CASE("S21 routes: losing a link costs the same with ten prefixes and with m
     body.name = "n2";
     k.node(2, body);
     k.settle();
-    CHECK(k.fib.node(NodeId{2}) == nullptr);
+    CHECK_FALSE(k.fib.node(NodeId{2}));
     CHECK(k.fib.work().prefixes == before.prefixes);
     CHECK(k.fib.work().weights == before.weights);
     work.push_back(k.fib.work().total() - before.total());

@@ -102,14 +102,14 @@ TEST_CASE("route keeper: a lost link is dead in the FIB before SPF has run") {
   f.keeper.link_up(LinkId{2}, NodeId{3}, 10);
   f.now += seconds(3);
   f.keeper.tick(f.now);
-  REQUIRE(f.fib.node(NodeId{2}) != nullptr);
-  CHECK(f.fib.node(NodeId{2})->next_hops[0].link == 1);
-  CHECK_FALSE(f.fib.node(NodeId{2})->alternate);  // S18: next hops do not wait for alternates
+  REQUIRE(f.fib.node(NodeId{2}));
+  CHECK(f.fib.node(NodeId{2}).next_hops()[0].link == 1);
+  CHECK_FALSE(f.fib.node(NodeId{2}).alternate());  // S18: next hops do not wait for alternates
   REQUIRE(f.keeper.next_deadline());
   CHECK(*f.keeper.next_deadline() <= f.now);
   f.keeper.tick(f.now);
-  REQUIRE(f.fib.node(NodeId{2})->alternate);
-  CHECK(f.fib.node(NodeId{2})->alternate->link == 2);
+  REQUIRE(f.fib.node(NodeId{2}).alternate());
+  CHECK(f.fib.node(NodeId{2}).alternate()->link == 2);
   int runs = f.spf;
   f.keeper.link_down(LinkId{1});
   CHECK_FALSE(f.fib.link_alive(1));
@@ -123,7 +123,7 @@ TEST_CASE("N6 route keeper: the topology holds no node without a good identity")
   f.node(9, {Fixture::to(1, 1, 1)});  // no identity known
   f.now += seconds(3);
   f.keeper.tick(f.now);
-  CHECK(f.fib.node(NodeId{9}) == nullptr);
+  CHECK_FALSE(f.fib.node(NodeId{9}));
 }
 
 TEST_CASE("S4 S10 route keeper: a node that becomes reachable does not wait for LONG") {
@@ -137,16 +137,16 @@ TEST_CASE("S4 S10 route keeper: a node that becomes reachable does not wait for 
   f.node(2, {Fixture::to(1, 1, 1), Fixture::to(3, 2, 1)});
   f.node(3, {Fixture::to(2, 1, 2)});
   f.keeper.tick(f.now);
-  CHECK(f.fib.node(NodeId{3}) != nullptr);
+  CHECK(f.fib.node(NodeId{3}));
   // A mere improvement waits for calm.
   f.now += milliseconds(500);
   f.keeper.link_up(LinkId{2}, NodeId{3}, 10);
   f.node(1, {Fixture::to(2, 1, 1), Fixture::to(3, 2, 2)});
   f.node(3, {Fixture::to(2, 1, 2), Fixture::to(1, 2, 2)});
   f.keeper.tick(f.now + milliseconds(150));
-  CHECK(f.fib.node(NodeId{3})->distance == 20);
+  CHECK(f.fib.node(NodeId{3}).distance == 20);
   f.keeper.tick(f.now + milliseconds(200));
-  CHECK(f.fib.node(NodeId{3})->distance == 10);
+  CHECK(f.fib.node(NodeId{3}).distance == 10);
 }
 
 TEST_CASE("S18 route keeper: nodes linked to none, heard of before alternates are due, stop nothing") {

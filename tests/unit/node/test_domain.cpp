@@ -194,8 +194,7 @@ bool TestDomain::converged() {
       if (!from) continue;
       for (auto& [other, to] : nodes) {
         if (!to) continue;
-        const auto* d = from->node->rib().destination(NodeId{other});
-        if (d == nullptr || d->distance == routing::kUnreachable) return false;
+        if (!from->node->rib().destination(NodeId{other})) return false;
       }
     }
     return true;

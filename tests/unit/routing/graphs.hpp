@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf.hpp"
 
 namespace dmsc::routing {
@@ -58,6 +59,29 @@ inline TestNetwork random_network(std::mt19937& random, std::uint32_t nodes,
     if (a != b) net.connect(a, b, metric(), random() % 2 == 0 ? metric() : 0);
   }
   return net;
+}
+
+// One run with everything per destination, by Topology node index.
+struct SpfResult {
+  NodeId root;
+  std::vector<Destination> destinations;
+  std::uint64_t nodes_settled = 0;
+};
+
+inline SpfResult expand(const Topology& topology, const Spf& spf) {
+  SpfResult result{spf.root(), std::vector<Destination>(topology.node_count()), spf.last_work()};
+  for (std::uint32_t i = 0; i < result.destinations.size(); ++i) {
+    const NextHopGroup& group = spf.groups()[spf.group(i)];
+    result.destinations[i] = {spf.distance(i), group.next_hops, group.alternate, group.protection};
+  }
+  return result;
+}
+
+inline SpfResult run_spf(const Topology& topology, NodeId root, bool alternates = false) {
+  Spf spf(root);
+  spf.update(topology);
+  if (alternates) spf.update_alternates(topology);
+  return expand(topology, spf);
 }
 
 // Bellman-Ford straight from the bodies: distances and next hops of every pair.
