@@ -85,11 +85,16 @@ class Explanation {
   void policies(const routing::RibRoute& route) {
     from_policy_ = route.from_policy;
     if (from_policy_) note("policy", true, "weights by policy" + policy_of(route.prefix));
-    for (const auto& [key, label] : node_.routes().paths()) {
+    for (const auto& [key, path] : node_.routes().paths()) {
       if (!key.first.covers(name_)) continue;
-      note("policy", true, "packets from here to " + node_.name_of(key.second) + " for " +
-                               key.first.text() + " carry path label " + std::to_string(label.value) +
-                               policy_of(key.first));
+      std::string what = path.obstacle ? std::string(" would carry path label ") : " carry path label ";
+      std::string why;
+      if (path.obstacle) {
+        why = ", void at " + node_.name_of(path.obstacle->node) + ": " + to_string(path.obstacle->kind);
+      }
+      note("policy", !path.obstacle, "packets from here to " + node_.name_of(key.second) + " for " +
+                                         key.first.text() + what + std::to_string(path.label.value) +
+                                         policy_of(key.first) + why);
     }
     if (!from_policy_) {
       note("policy", true, "none weighs it: instances up to distance " + std::to_string(tier_end()) + " (" +

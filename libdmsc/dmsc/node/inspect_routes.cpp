@@ -94,11 +94,16 @@ Json labels(const NodeImpl& node) {
                         {"link", l.link ? link_name(node, l.link) : ""},
                         {"state", l.link ? "usable" : "waits for a link"}});
   }
-  for (const auto& [key, label] : node.routes().paths()) {
-    rows.push_back(Json{{"label", label.value},
+  for (const auto& [key, path] : node.routes().paths()) {
+    std::string state = "in use at this ingress";
+    if (path.obstacle) {
+      state = "void: " + node.name_of(path.obstacle->node) + " to " +
+              node.name_of(path.obstacle->next) + ": " + to_string(path.obstacle->kind);
+    }
+    rows.push_back(Json{{"label", path.label.value},
                         {"egress", node.name_of(key.second)},
                         {"prefix", key.first.text()},
-                        {"state", "in use at this ingress"}});
+                        {"state", state}});
   }
   return rows;
 }

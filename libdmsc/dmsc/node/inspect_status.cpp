@@ -30,6 +30,7 @@ Json NodeImpl::links_drained() const {
 Json NodeImpl::status() const {
   std::size_t up = 0;
   for (const auto& [id, link] : links_) up += link.adjacent ? 1 : 0;
+  const routing::Spf::Protected protection = routes_.protection();
   return Json{{"name", identity_.name},
               {"id", identity_.id.value},
               {"domain", identity_.domain},
@@ -52,6 +53,9 @@ Json NodeImpl::status() const {
               {"rib_bytes", routes_.rib().memory().total() + routes_.prefixes().bytes()},
               {"fib_bytes", plane_->fib().memory().total()},
               {"nodes", plane_->fib().node_count()},
+              {"protected_against_node_loss", protection.node},
+              {"protected_against_link_loss", protection.link},
+              {"unprotected", protection.none},
               {"spf_runs", routes_.spf_runs()},
               {"spa", connected_spa()},
               {"domain_time", trust_.domain_time(now()).seconds},

@@ -153,7 +153,8 @@ class Node {
   virtual Status set_label(PathLabel label, NodeId egress, NodeId next) = 0;
   virtual void remove_label(PathLabel label) = 0;
   // From now on packets this node originates to `egress` for names `prefix` covers carry `label`.
-  virtual void set_path(const Name& prefix, NodeId egress, PathLabel label) = 0;
+  virtual void set_path(const Name& prefix, NodeId egress, PathLabel label,
+                        std::vector<NodeId> nodes) = 0;
   virtual void clear_path(const Name& prefix, NodeId egress) = 0;
   virtual std::vector<LinkQuality> link_quality() const = 0;
 

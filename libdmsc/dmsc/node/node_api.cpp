@@ -91,8 +91,9 @@ Status NodeImpl::set_label(PathLabel label, NodeId egress, NodeId next) {
   return routes_.set_label(label, egress, next);
 }
 
-void NodeImpl::set_path(const Name& prefix, NodeId egress, PathLabel label) {
-  routes_.set_path(prefix, egress, label);
+void NodeImpl::set_path(const Name& prefix, NodeId egress, PathLabel label,
+                        std::vector<NodeId> nodes) {
+  routes_.set_path(prefix, egress, label, std::move(nodes));
 }
 
 void NodeImpl::clear_path(const Name& prefix, NodeId egress) { routes_.clear_path(prefix, egress); }

@@ -84,7 +84,8 @@ class NodeImpl final : public Node {
   void clear_weights(const Name& prefix) override;
   Status set_label(PathLabel label, NodeId egress, NodeId next) override;
   void remove_label(PathLabel label) override;
-  void set_path(const Name& prefix, NodeId egress, PathLabel label) override;
+  void set_path(const Name& prefix, NodeId egress, PathLabel label,
+                std::vector<NodeId> nodes) override;
   void clear_path(const Name& prefix, NodeId egress) override;
   std::vector<LinkQuality> link_quality() const override;
 

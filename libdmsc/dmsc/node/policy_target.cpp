@@ -63,7 +63,7 @@ Status NodePolicyTarget::apply_path(const ExplicitPath& path, const ExplicitPath
     return make_error(Errc::invalid, "only the ingress ", node_.name_of(path.nodes.front()),
                       " uses label ", std::to_string(path.label.value));
   }
-  node_.set_path(path.prefix, egress, path.label);
+  node_.set_path(path.prefix, egress, path.label, path.nodes);
   return Ok{};
 }
 

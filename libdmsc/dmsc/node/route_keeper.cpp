@@ -156,6 +156,7 @@ void RouteKeeper::run_spf() {
   Time begin = clock_ ? clock_() : Time{};
   spf_.update(topology_);
   rib_.set_spf(topology_, spf_);
+  check_paths();
   // Before this node itself is in the topology there is nothing to protect.
   alternates_pending_ = topology_.index(self_) != routing::Topology::kNone;
   ++spf_runs_;
@@ -229,8 +230,10 @@ void RouteKeeper::age_withdrawn(Time now) {
   fib_.age_withdrawn();
 }
 
-void RouteKeeper::set_path(const Name& prefix, NodeId egress, PathLabel label) {
-  paths_[{prefix, egress}] = label;
+void RouteKeeper::set_path(const Name& prefix, NodeId egress, PathLabel label,
+                            std::vector<NodeId> nodes) {
+  auto obstacle = routing::find_obstacle(topology_, nodes);
+  paths_[{prefix, egress}] = {label, std::move(nodes), obstacle};
   publish_paths();
 }
 
@@ -240,8 +243,21 @@ void RouteKeeper::clear_path(const Name& prefix, NodeId egress) {
 
 void RouteKeeper::publish_paths() {
   std::vector<forwarding::PathUse> uses;
-  for (const auto& [key, label] : paths_) uses.push_back({key.second, key.first, label});
+  for (const auto& [key, path] : paths_) {
+    if (!path.obstacle) uses.push_back({key.second, key.first, path.label});
+  }
   fib_.set_paths(std::move(uses));
+}
+
+// After SPF, so that packets which leave a path find the routes that avoid what is drained.
+void RouteKeeper::check_paths() {
+  bool changed = false;
+  for (auto& [key, path] : paths_) {
+    auto obstacle = routing::find_obstacle(topology_, path.nodes);
+    changed = changed || obstacle.has_value() != path.obstacle.has_value();
+    path.obstacle = obstacle;
+  }
+  if (changed) publish_paths();
 }
 
 }  // namespace dmsc::node

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dmsc/forwarding/fib_writer.hpp"
+#include "dmsc/routing/path_check.hpp"
 #include "dmsc/routing/prefix_keeper.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf.hpp"
@@ -62,12 +63,18 @@ class RouteKeeper {
   // Explicit paths. Errc::unavailable if no link to `next` is up; the entry then waits for one.
   Status set_label(PathLabel label, NodeId egress, NodeId next);
   void remove_label(PathLabel label);
-  // Packets this node originates to `egress` for names `prefix` covers carry `label`.
   // Once a second: names withdrawn are forgotten in time (F17).
   void age_withdrawn(Time now);
-  void set_path(const Name& prefix, NodeId egress, PathLabel label);
+  // Packets this node originates to `egress` for names `prefix` covers carry `label`, while nothing
+  // is in the way of `nodes`, the path from this node to the egress.
+  void set_path(const Name& prefix, NodeId egress, PathLabel label, std::vector<NodeId> nodes);
   void clear_path(const Name& prefix, NodeId egress);
-  const std::map<std::pair<Name, NodeId>, PathLabel>& paths() const { return paths_; }
+  struct PathState {
+    PathLabel label;
+    std::vector<NodeId> nodes;
+    std::optional<routing::PathObstacle> obstacle;  // it is void, and SPF is followed
+  };
+  const std::map<std::pair<Name, NodeId>, PathState>& paths() const { return paths_; }
   struct LabelState {
     PathLabel label;
     NodeId egress, next;
@@ -81,6 +88,8 @@ class RouteKeeper {
   // Every LSDB entry of a name, usable or not and why; how many there are.
   const routing::PrefixKeeper& prefixes() const { return prefixes_; }
   std::uint64_t spf_runs() const { return spf_runs_; }
+  // Destinations by how their alternate protects them.
+  routing::Spf::Protected protection() const { return spf_.count_protected(); }
   const routing::SpfBackoff& backoff() const { return backoff_; }
   Duration last_spf_took() const { return last_spf_took_; }
   void set_stopwatch(std::function<Time()> clock) { clock_ = std::move(clock); }
@@ -102,6 +111,7 @@ class RouteKeeper {
   void topology_changed(Time now, NodeId origin, const routing::TopologyChange& change);
   bool reaches_new(NodeId origin) const;
   void publish_paths();
+  void check_paths();
   void run_spf();
   void run_alternates();
   void refresh_label(LabelState& state);
@@ -126,7 +136,7 @@ class RouteKeeper {
   std::map<LinkId, OwnLink> own_links_;
   std::set<LinkId> drained_links_;
   std::map<PathLabel, LabelState> labels_;
-  std::map<std::pair<Name, NodeId>, PathLabel> paths_;
+  std::map<std::pair<Name, NodeId>, PathState> paths_;
   Time withdrawn_aged_{};
   std::uint64_t spf_runs_ = 0;
   Duration last_spf_took_{};

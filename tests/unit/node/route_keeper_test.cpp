@@ -86,11 +86,52 @@ TEST_CASE("route keeper: a label follows the best link to its next node and wait
 TEST_CASE("route keeper: explicit paths in use reach the FIB and are taken back") {
   Fixture f;
   Name prefix = *Name::parse("B/4");
-  f.keeper.set_path(prefix, NodeId{3}, PathLabel{9});
+  f.keeper.set_path(prefix, NodeId{3}, PathLabel{9}, {});
   CHECK(f.fib.path_label(NodeId{3}, "B/4") == PathLabel{9});
   CHECK(f.fib.path_label(NodeId{2}, "B/4") == PathLabel{});
   f.keeper.clear_path(prefix, NodeId{3});
   CHECK(f.fib.path_label(NodeId{3}, "B/4") == PathLabel{});
+}
+
+TEST_CASE("S22 route keeper: an explicit path is void while a node or a link of it is drained or gone") {
+  constexpr std::uint32_t kDrained = 0xffffff;
+  Fixture f;
+  const Name prefix = *Name::parse("B/4");
+  // The path is 1-2-3; SPF of its own would go 1-3.
+  auto set = [&](std::uint32_t two_to_three, bool two_overloaded = false, std::uint32_t two_to_one = 10) {
+    auto back = Fixture::to(1, 1, 1), on = Fixture::to(3, 2, 2);
+    back.metric = two_to_one;
+    on.metric = two_to_three;
+    std::vector<wire::Adjacency> links{back};
+    if (two_to_three != 0) links.push_back(on);
+    f.node(2, links, two_overloaded);
+    f.now += seconds(10);
+    f.keeper.tick(f.now);
+    return f.fib.path_label(NodeId{3}, "B/4") == PathLabel{9};
+  };
+  f.node(1, {Fixture::to(2, 1, 1), Fixture::to(3, 3, 1)});
+  f.node(3, {Fixture::to(2, 2, 2), Fixture::to(1, 1, 3)});
+  f.keeper.set_path(prefix, NodeId{3}, PathLabel{9}, {NodeId{1}, NodeId{2}, NodeId{3}});
+  CHECK(f.fib.path_label(NodeId{3}, "B/4") == PathLabel{});  // node 2 is not known yet
+  CHECK(set(10));
+  CHECK_FALSE(set(kDrained, false, kDrained));  // a soft drain of node 2
+  CHECK(f.keeper.paths().begin()->second.obstacle->kind == routing::PathObstacle::Kind::drained_node);
+  CHECK(f.keeper.paths().begin()->second.obstacle->node == NodeId{2});
+  CHECK(set(10));
+  CHECK_FALSE(set(10, true));  // a hard drain
+  CHECK(f.keeper.paths().begin()->second.obstacle->kind == routing::PathObstacle::Kind::no_transit);
+  CHECK(set(10));
+  CHECK_FALSE(set(kDrained));  // of the link 2-3
+  CHECK(f.keeper.paths().begin()->second.obstacle->kind == routing::PathObstacle::Kind::drained_link);
+  CHECK_FALSE(set(0));  // the link is gone
+  CHECK(f.keeper.paths().begin()->second.obstacle->kind == routing::PathObstacle::Kind::no_link);
+  CHECK(set(10));
+  // The ingress itself drained, and the egress: traffic begins and ends there all the same.
+  auto one_to_two = Fixture::to(2, 1, 1), one_to_three = Fixture::to(3, 3, 1);
+  one_to_two.metric = one_to_three.metric = kDrained;
+  f.node(1, {one_to_two, one_to_three});
+  f.node(3, {Fixture::to(2, 2, 2), Fixture::to(1, 1, 3)}, true);
+  CHECK(set(10));
 }
 
 TEST_CASE("route keeper: a lost link is dead in the FIB before SPF has run") {

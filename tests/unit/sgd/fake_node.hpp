@@ -96,7 +96,7 @@ class FakeNode : public node::Node {
   void clear_weights(const Name&) override { std::abort(); }
   Status set_label(PathLabel, NodeId, NodeId) override { std::abort(); }
   void remove_label(PathLabel) override { std::abort(); }
-  void set_path(const Name&, NodeId, PathLabel) override { std::abort(); }
+  void set_path(const Name&, NodeId, PathLabel, std::vector<NodeId>) override { std::abort(); }
   void clear_path(const Name&, NodeId) override { std::abort(); }
   std::vector<node::LinkQuality> link_quality() const override { std::abort(); }
   const node::NodeSettings& settings() const override { std::abort(); }
