@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dmsc/trust/certificate.hpp"
 #include "dmsc/wire/pdu.hpp"
 
 namespace dmsc::rigs {
@@ -42,6 +43,22 @@ std::vector<wire::PrefixEntry> named(const std::string& name) {
 
 }  // namespace
 
+AttackRig::Routes::Routes(NodeId self, const Engine& engine)
+    : trust(*trust::TrustStore::create(
+          kDomain, *trust::issue_root("attacked.dmsc", crypto::SigningKey(filled(99)),
+                                      DomainTime{1'000'000}, DomainTime{2'000'000'000}))),
+      rib(self, *this),
+      keeper(trust, rib, [&engine](const wire::LsaKey& key) { return engine.find(key); }, NameKey{}) {}
+
+void AttackRig::Routes::take(const LsdbChanged& change) {
+  if (change.lsa->key.type != wire::LsaType::prefix) return;
+  if (change.kind == ChangeKind::removed || change.lsa->purge) {
+    keeper.removed(DomainTime{1'000'001}, change.lsa->key);
+  } else {
+    keeper.installed(DomainTime{1'000'001}, *change.lsa);
+  }
+}
+
 AttackRig::AttackRig(const Options& options)
     : options_(options), now_(seconds(1000)), keys_(chain(), kDomain) {
   for (std::uint32_t i = 0; i < kNodes; ++i) {
@@ -56,6 +73,7 @@ AttackRig::AttackRig(const Options& options)
                    .certificate = to_bytes(signer.public_key()),
                    .keys = chain()};
     nodes_[i].engine = std::make_unique<Engine>(std::move(c), now_);
+    nodes_[i].routes = std::make_unique<Routes>(NodeId{i + 1}, *nodes_[i].engine);
   }
   join(kH, LinkId{1}, kR, LinkId{1});
   join(kH, LinkId{2}, kP, LinkId{1});
@@ -95,6 +113,7 @@ void AttackRig::drain(std::size_t number) {
         node.to_judge.push_back(std::move(*wanted));
       } else if (auto* change = std::get_if<LsdbChanged>(&output)) {
         if (number == kP) note(*change);
+        node.routes->take(*change);
       } else if (std::holds_alternative<AdjacencyDown>(output)) {
         ++outcome_.adjacencies_lost;
       } else if (auto* over = std::get_if<LimitExceeded>(&output)) {
@@ -229,6 +248,8 @@ AttackRig::Outcome AttackRig::run() {
     run_until(now_ + gap);
   }
   run_until(now_ + seconds(1));
+  const routing::PrefixKeeper::Counts& held = nodes_[kP].routes->keeper.counts();
+  outcome_.refused_names = held.entries - held.used;
   if (!pending_.empty()) {
     outcome_.attacked_delay = std::max<Duration>(outcome_.attacked_delay, now_ - pending_.front().second);
   }

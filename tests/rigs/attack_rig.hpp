@@ -1,6 +1,7 @@
 // A node of the domain that floods, against its honest peers under virtual time: rogue R and honest origin O
-// are neighbours of H, and P is behind H. Every node judges one LSA at a time, each in 70 us. Measured: how
-// late O's changes reach P, and how much memory the peers take. Soaks and unit tests share it.
+// are neighbours of H, and P is behind H. Every node judges one LSA at a time, each in 70 us, and asks for
+// the grant of each name: there is none. Measured: how late O's changes reach P, and how much memory the
+// peers take. Soaks and unit tests share it.
 #pragma once
 #include <deque>
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "dmsc/linkstate/auth.hpp"
 #include "dmsc/linkstate/engine.hpp"
+#include "dmsc/routing/prefix_keeper.hpp"
 
 namespace dmsc::rigs {
 
@@ -27,6 +29,7 @@ class AttackRig {
     Duration quiet_delay{}, attacked_delay{};  // the longest, of O's changes to P
     std::uint64_t changes = 0, lsas_sent = 0;
     std::uint64_t installed = 0;               // of the rogue, at P
+    std::size_t refused_names = 0;             // that P knows of in the end
     std::size_t waiting_most = 0;              // LSAs waiting at H
     std::int64_t memory_most = 0;              // bytes more on the heap, all three peers together
     std::size_t adjacencies_lost = 0;
@@ -46,8 +49,27 @@ class AttackRig {
     Wire to;
     Bytes datagram;
   };
+  // Where prefixes are used: no grant is known, so every name is refused.
+  struct Routes : routing::RibSink {
+    Routes(NodeId self, const linkstate::Engine& engine);
+    void take(const linkstate::LsdbChanged& change);
+    void group_added(routing::InstanceGroupId, bool, std::span<const routing::GroupMember>) override {}
+    void group_weights(routing::InstanceGroupId, std::span<const std::uint32_t>) override {}
+    void group_removed(routing::InstanceGroupId) override {}
+    void route_changed(std::string_view, routing::InstanceGroupId) override {}
+    void route_removed(std::string_view) override {}
+    void next_hops_added(routing::GroupId, const routing::NextHopGroup&) override {}
+    void next_hops_removed(routing::GroupId) override {}
+    void destination_changed(NodeId, std::uint32_t, routing::GroupId) override {}
+    void destination_removed(NodeId) override {}
+
+    trust::TrustStore trust;
+    routing::Rib rib;
+    routing::PrefixKeeper keeper;
+  };
   struct Node {
     std::unique_ptr<linkstate::Engine> engine;
+    std::unique_ptr<Routes> routes;
     std::map<LinkId, Wire> wires;
     std::deque<linkstate::VerifyWanted> to_judge;
     Time judge_free;

@@ -237,6 +237,9 @@ class Engine {
   // makes. A link's drain is told to the neighbour, which raises its metric too.
   void set_drain(Time now, DrainLevel level);
   void set_link_drain(Time now, LinkId link, DrainLevel level);
+  // The driver has counted the prefixes that `origin` may announce, of LSAs found valid, and there are more
+  // than the domain allows. The limit's action is taken as for an LSA beyond it.
+  void too_many_prefixes(Time now, NodeId origin, std::uint64_t count);
   // Measured data-path quality of a link; `usable` false takes it out of the Node LSA.
   void set_link_quality(Time now, LinkId link, std::uint64_t available_bps, bool usable);
   // The SCSC's bias on a link's metric, added to it; 0 withdraws it.

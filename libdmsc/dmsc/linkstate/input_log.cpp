@@ -17,6 +17,7 @@ const char* to_string(InputType type) {
     case InputType::tick: return "tick";
     case InputType::verdict: return "verdict";
     case InputType::undecided: return "undecided";
+    case InputType::too_many_prefixes: return "too-many-prefixes";
     case InputType::retry_waiting: return "retry-waiting";
     case InputType::recheck: return "recheck";
     case InputType::set_keys: return "set-keys";

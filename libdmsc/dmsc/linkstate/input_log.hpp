@@ -45,6 +45,7 @@ enum class InputType : std::uint8_t {
   set_drain,
   set_link_drain,
   undecided,
+  too_many_prefixes,
   signature = 64,  // results, after their input
   bad_tag,
   mark,            // digest and count of LSAs after the inputs so far: what a replay must reach

@@ -198,6 +198,7 @@ Result<Input> InputReader::parse(InputType type, ByteView body) {
       break;
     case InputType::verdict:
     case InputType::undecided:
+    case InputType::too_many_prefixes:
     case InputType::recheck:
     case InputType::set_overload:
     case InputType::set_drain:

@@ -92,6 +92,15 @@ wire::LimitAction Engine::Impl::exceeded(Time now, wire::Limit limit, NodeId off
   return action;
 }
 
+void Engine::too_many_prefixes(Time now, NodeId origin, std::uint64_t count) {
+  impl_->recorder.number(InputType::too_many_prefixes, now, origin.value, count);
+  impl_->enter(now);
+  if (origin == impl_->config.self || is_issuer_origin(origin)) return;
+  impl_->exceeded(now, wire::Limit::prefixes, origin,
+                  std::to_string(count) + " prefixes, " +
+                      std::to_string(impl_->limits.max_prefixes_per_node) + " allowed");
+}
+
 // Every neighbour of the offender does so by itself: then nobody reaches it, nor it anybody.
 void Engine::Impl::isolate(Time now, NodeId offender, wire::Limit limit) {
   std::string reason = std::string("isolated: over the limit of ") + wire::to_string(limit);

@@ -92,6 +92,9 @@ Outputs Replay::Impl::apply(Input& in) {
     case InputType::tick: engine.tick(in.now); break;
     case InputType::verdict: engine.verdict(in.now, in.a, in.b != 0); break;
     case InputType::undecided: engine.undecided(in.now, in.a); break;
+    case InputType::too_many_prefixes:
+      engine.too_many_prefixes(in.now, NodeId{static_cast<std::uint32_t>(in.a)}, in.b);
+      break;
     case InputType::retry_waiting: engine.retry_waiting(in.now); break;
     case InputType::recheck:
       engine.recheck(in.now, NodeId{static_cast<std::uint32_t>(in.a)});

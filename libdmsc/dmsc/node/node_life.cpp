@@ -136,7 +136,10 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                  changed("routes");
                  tell_paths();
                },
-               [this](const wire::LsaKey& key) { return engine_.find(key); }}),
+               [this](const wire::LsaKey& key) { return engine_.find(key); },
+               [this](NodeId origin, std::size_t count) {
+                 engine_.too_many_prefixes(now(), origin, count);
+               }}),
       control_(io, {[this](LinkId link, ByteView datagram) { engine_.receive(now(), link, datagram); },
                     [this] { pump(); },
                     [this](LinkId link, int) {

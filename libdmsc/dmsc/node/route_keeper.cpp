@@ -16,7 +16,9 @@ RouteKeeper::RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding
       prefixes_(
           trust, rib_,
           [this](const wire::LsaKey& key) { return hooks_.read ? hooks_.read(key) : nullptr; },
-          fib.key()) {}
+          fib.key()) {
+  prefixes_.when_over_limit(hooks_.over_limit);
+}
 
 RouteKeeper::~RouteKeeper() = default;
 

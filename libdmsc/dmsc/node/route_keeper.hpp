@@ -30,6 +30,8 @@ class RouteKeeper {
     std::function<void()> spf_done;  // and again when its alternates are there
     // The LSDB's copy of an LSA, null if it has none: nothing of an LSA is kept here.
     routing::PrefixKeeper::Reader read;
+    // An origin has more usable prefixes than the domain allows; must not call back.
+    routing::PrefixKeeper::OverLimit over_limit;
   };
   RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding::Fib& fib, Hooks hooks,
               routing::SpfDelayConfig delays = {});

@@ -61,8 +61,23 @@ void PrefixKeeper::installed(DomainTime now, const wire::Lsa& lsa) {
   } else if (!at->hashes.empty() && compare(*at, lsa.body(), difference_)) {
     difference = &difference_;
   }
-  if (difference != nullptr && apply_difference(id, origin, *at, *difference, now)) return;
-  apply(id, origin, *at, lsa.body(), now);
+  if (difference == nullptr || !apply_difference(id, origin, *at, *difference, now)) {
+    apply(id, origin, *at, lsa.body(), now);
+  }
+  tell_if_over(id, origin);
+}
+
+// How many prefixes of one origin are taken: with the action `warn` all of them.
+std::size_t PrefixKeeper::limit() const {
+  const wire::DomainParameters& limits = trust_.parameters();
+  bool warn = limits.action(wire::Limit::prefixes) == wire::LimitAction::warn;
+  return warn ? ~std::size_t{0} : limits.max_prefixes_per_node;
+}
+
+void PrefixKeeper::tell_if_over(NodeId id, const Origin& origin) const {
+  if (over_limit_ && origin.usable > trust_.parameters().max_prefixes_per_node) {
+    over_limit_(id, origin.usable);
+  }
 }
 
 void PrefixKeeper::removed(DomainTime now, const wire::LsaKey& key) {
@@ -72,7 +87,7 @@ void PrefixKeeper::removed(DomainTime now, const wire::LsaKey& key) {
   auto at = find(origin, key.fragment);
   if (at == origin.fragments.end() || at->number != key.fragment) return;
   forget_prospects();
-  bool over = origin.usable > trust_.parameters().max_prefixes_per_node;
+  bool over = origin.usable > limit();
   rib_.set_fragment(key.origin, key.fragment, {});
   origin.usable -= at->usable;
   count(origin, *at, false);
@@ -124,16 +139,15 @@ void PrefixKeeper::apply(NodeId id, Origin& origin, Fragment& fragment, ByteView
                          DomainTime now) {
   forget_prospects();
   ++work_.whole;
-  std::size_t limit = trust_.parameters().max_prefixes_per_node;
-  bool over = origin.usable > limit;
+  bool over = origin.usable > limit();
   count(origin, fragment, false);
   Entries entries = usable_entries(id, origin, fragment, body, now);
-  if (over || origin.usable > limit) {
+  if (over || origin.usable > limit()) {
     fragment.admitted = 0xffff;  // whatever it gets, it is put anew
     count(origin, fragment, true);
     return share_out(id, origin, now);
   }
-  put(id, fragment, body, std::move(entries), limit);
+  put(id, fragment, body, std::move(entries), limit());
   count(origin, fragment, true);
 }
 
@@ -141,7 +155,7 @@ void PrefixKeeper::apply(NodeId id, Origin& origin, Fragment& fragment, ByteView
 // so it cuts alike at every node. Fragments whose share stays are left alone.
 void PrefixKeeper::share_out(NodeId id, Origin& origin, DomainTime now) {
   forget_prospects();
-  std::size_t left = trust_.parameters().max_prefixes_per_node;
+  std::size_t left = limit();
   for (Fragment& fragment : origin.fragments) {
     std::size_t share = std::min<std::size_t>(left, fragment.usable);
     if (share != fragment.admitted) {
@@ -175,7 +189,7 @@ bool PrefixKeeper::apply_difference(NodeId id, Origin& origin, Fragment& fragmen
   const std::vector<std::uint64_t>& hashes = difference.hashes;
   if (hashes == fragment.hashes) return true;
   std::size_t usable = origin.usable + hashes.size() - fragment.entries;
-  if (usable > trust_.parameters().max_prefixes_per_node) return false;
+  if (usable > limit()) return false;
   trust::Announcer announcer(trust_, id, now);
   DomainTime until = origin.until;
   for (wire::PrefixEntry& entry : difference.fresh) {
@@ -209,7 +223,8 @@ void PrefixKeeper::reconsider(NodeId id, Origin& origin, DomainTime now) {
   for (Fragment& fragment : origin.fragments) {
     if (wire::LsaPtr lsa = read(id, fragment)) apply(id, origin, fragment, lsa->body(), now);
   }
-  if (origin.usable > trust_.parameters().max_prefixes_per_node) share_out(id, origin, now);
+  if (origin.usable > limit()) share_out(id, origin, now);
+  tell_if_over(id, origin);
 }
 
 void PrefixKeeper::reconsider(DomainTime now, NodeId id) {

@@ -24,6 +24,10 @@ class PrefixKeeper {
   PrefixKeeper(const trust::TrustStore& trust, Rib& rib, Reader read, const NameKey& key)
       : trust_(trust), rib_(rib), read_(std::move(read)), hasher_(key) {}
 
+  // Told when an LSA or a reconsidered grant leaves an origin with more usable prefixes than the
+  // domain allows. Must not call back.
+  using OverLimit = std::function<void(NodeId origin, std::size_t usable)>;
+  void when_over_limit(OverLimit told) { over_limit_ = std::move(told); }
   // A verified Prefix LSA came or got a new version. A body that does not decode counts as empty.
   // Of a node that can have none (its id is out of range) nothing is taken.
   void installed(DomainTime now, const wire::Lsa& lsa);
@@ -105,6 +109,8 @@ class PrefixKeeper {
   void put(NodeId id, Fragment& fragment, ByteView body, Entries entries, std::size_t admitted);
   bool hash_entries(ByteView body, std::vector<std::uint64_t>& hashes,
                     std::vector<ByteView>& entries) const;
+  std::size_t limit() const;
+  void tell_if_over(NodeId id, const Origin& origin) const;
   void share_out(NodeId id, Origin& origin, DomainTime now);
   void reconsider(NodeId id, Origin& origin, DomainTime now);
   void ends(NodeId id, Origin& origin, DomainTime until);
@@ -117,6 +123,7 @@ class PrefixKeeper {
   Rib& rib_;
   Reader read_;
   NameHasher<> hasher_;
+  OverLimit over_limit_;
   ByNode<Origin> origins_;
   std::set<std::pair<DomainTime, NodeId>> expiry_;
   Counts counts_;

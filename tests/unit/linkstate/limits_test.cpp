@@ -168,6 +168,36 @@ TEST_CASE("LS-C2 isolate: every neighbour of the offender drops it for a minute,
   CHECK(net[1].state(1) == AdjacencyState::up);
 }
 
+TEST_CASE("LS-C7 an origin over the exact count of prefixes meets the limit's action as any other") {
+  for (LimitAction action : {LimitAction::warn, LimitAction::block, LimitAction::isolate}) {
+    Net net = Net::line(3);
+    trust_the_root(net);
+    set_limits(net, 2, 1, [&](wire::DomainParameters& p) { p.actions.fill(action); });
+    net.run(seconds(2));
+    net[1].engine.too_many_prefixes(net.now, NodeId{1}, 100'001);
+    net[1].engine.too_many_prefixes(net.now, NodeId{1}, 100'002);
+    net[1].engine.too_many_prefixes(net.now, NodeId{2}, 100'003);  // it knows its own limit
+    net.drain(1);
+    net.run(milliseconds(100));
+    REQUIRE(net[1].exceeded.size() == 1);  // once in ten seconds
+    CHECK(net[1].exceeded[0].offender == NodeId{1});
+    CHECK(net[1].exceeded[0].limit == Limit::prefixes);
+    CHECK(net[1].exceeded[0].action == action);
+    CHECK(net[1].exceeded[0].detail == "100001 prefixes, 100000 allowed");
+    const auto c = net[1].engine.counters();
+    CHECK(c.limit_warned == (action == LimitAction::warn ? 2 : 0));
+    CHECK(c.limit_blocked == (action == LimitAction::block ? 2 : 0));
+    CHECK((net[1].state(1) == AdjacencyState::up) == (action != LimitAction::isolate));
+    CHECK(net[1].state(2) == AdjacencyState::up);
+    if (action != LimitAction::isolate) continue;
+    CHECK(net[1].view(1).last_down_reason == "isolated: over the limit of prefixes");
+    net.run(seconds(58));
+    CHECK(net[1].state(1) == AdjacencyState::down);
+    net.run(seconds(4));
+    CHECK(net[1].state(1) == AdjacencyState::up);
+  }
+}
+
 TEST_CASE("LS-C2 nobody is blamed for what he did not sign") {
   Net net = Net::line(3);
   trust_the_root(net);

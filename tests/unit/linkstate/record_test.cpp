@@ -49,6 +49,7 @@ struct Recorded {
     e.receive(net.now, LinkId{1}, Bytes{1, 2, 3});
     e.recheck(net.now, NodeId{1});
     e.retry_waiting(net.now);
+    e.too_many_prefixes(net.now, NodeId{3}, 100'001);
     net.drain(1);
     net.run(seconds(3));
     net.drain(1);

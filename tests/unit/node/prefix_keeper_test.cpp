@@ -76,11 +76,13 @@ struct Keeper {
     lsdb.erase(key);
     routes.lsa_removed(now, domain_now, key);
   }
-  void limit(std::uint32_t prefixes, std::uint64_t serial) {
+  void limit(std::uint32_t prefixes, std::uint64_t serial,
+             wire::LimitAction action = wire::LimitAction::block) {
     wire::DomainParameters p;
     p.header = {test::kDomain, 0, serial, test::kNow};
     p.max_prefixes_per_node = prefixes;
     p.max_instances_per_prefix = 2;
+    p.actions.fill(action);
     learn_object(wire::sign(p, authority().root_key));
     routes.reconsider(now, domain_now);
   }
@@ -98,7 +100,11 @@ struct Keeper {
   RouteKeeper routes{NodeId{1}, trust, fib, {nullptr, nullptr, [this](const wire::LsaKey& key) {
                                                auto it = lsdb.find(key);
                                                return it == lsdb.end() ? nullptr : it->second;
+                                             },
+                                             [this](NodeId origin, std::size_t count) {
+                                               over.emplace_back(origin.value, count);
                                              }}};
+  std::vector<std::pair<std::uint32_t, std::size_t>> over;
   Time now{};
   DomainTime domain_now = test::kNow;
   std::uint64_t sequence = 0;
@@ -229,6 +235,95 @@ TEST_CASE(
   wide.instances = {{InstanceId{1}, 1}, {InstanceId{2}, 2}, {InstanceId{3}, 3}};
   k.announce(2, 0, {wide});
   CHECK(k.fib.match("shop/0/0")->instances().size() == 2);
+}
+
+TEST_CASE("N5 LS-C7 routes: over the limit an origin is told of, and with `warn` nothing is cut") {
+  Keeper k;
+  k.learn_object(authority().grant(2, "shop", 2));
+  k.limit(50, 1, wire::LimitAction::warn);
+  for (std::uint16_t f : {0, 1, 2}) k.announce(2, f, many("shop/" + std::to_string(f), 20));
+  CHECK(k.fib.prefix_count() == 60);
+  using Told = std::vector<std::pair<std::uint32_t, std::size_t>>;
+  CHECK(std::exchange(k.over, {}) == Told{{2, 60}});
+  k.announce(2, 2, many("shop/2", 21));  // by difference
+  CHECK(k.fib.prefix_count() == 61);
+  CHECK(std::exchange(k.over, {}) == Told{{2, 61}});
+  k.limit(50, 2, wire::LimitAction::isolate);
+  CHECK(k.fib.prefix_count() == 50);
+  CHECK_FALSE(std::exchange(k.over, {}).empty());
+  k.announce(2, 2, many("shop/2", 10));
+  CHECK(k.fib.prefix_count() == 50);
+  CHECK(k.over.empty());
+  k.announce(3, 0, many("other", 100));  // refused names count for nothing
+  CHECK(k.over.empty());
+}
+
+TEST_CASE("S20 routes: many LSAs looked up ahead come to the same as one after the other") {
+  std::mt19937 random(11);
+  Keeper plain, ahead;
+  for (Keeper* k : {&plain, &ahead}) {
+    for (std::uint32_t id : {2u, 3u}) k->learn_object(authority().grant(id, "shop", 3, {}, id));
+    k->limit(150, 1);
+  }
+  std::map<std::pair<std::uint32_t, std::uint16_t>, Entries> said;
+  for (int round = 0; round < 300; ++round) {
+    std::vector<wire::LsaPtr> lsas;
+    for (std::size_t n = 1 + random() % 12; n-- > 0;) {
+      auto id = 2 + static_cast<std::uint32_t>(random() % 2);
+      auto fragment = static_cast<std::uint16_t>(random() % 6);
+      Entries& entries = said[{id, fragment}];
+      switch (random() % 8) {
+        case 0:
+          entries = many("shop/" + std::to_string(fragment), static_cast<int>(random() % 40));
+          break;
+        case 1:  // a name of another fragment, or twice: not by difference
+          entries.push_back(entry("shop/" + std::to_string(random() % 6) + "/1"));
+          break;
+        case 2:
+          entries.push_back(entry("none/" + std::to_string(random() % 9)));  // no grant for that
+          break;
+        case 3:
+          if (!entries.empty()) entries.erase(entries.begin());
+          break;
+        case 4:
+          if (!entries.empty()) std::swap(entries.front(), entries.back());
+          break;
+        default:
+          if (!entries.empty()) {
+            entries[random() % entries.size()] =
+                entry("shop/x/" + std::to_string(random() % 500),
+                      static_cast<std::uint16_t>(1 + random() % 3), random() % 2 == 0);
+          }
+          break;
+      }
+      Bytes body = wire::encode(wire::PrefixBody{entries, {}});
+      wire::LsaKey key{NodeId{id}, wire::LsaType::prefix, fragment};
+      plain.lsa(key, body);
+      plain.routes.lsa_installed(plain.now, plain.domain_now, *plain.lsdb[key]);
+      ahead.lsa(key, body);
+      lsas.push_back(ahead.lsdb[key]);
+    }
+    // The same fragment may be there twice; the database then has the last of them only.
+    ahead.routes.foresee(lsas);
+    for (const wire::LsaPtr& lsa : lsas) {
+      if (random() % 10 == 0) {
+        ahead.routes.reconsider(ahead.now, ahead.domain_now, lsa->key.origin);
+      }
+      if (random() % 10 == 0) ahead.routes.foresee(lsas);
+      ahead.routes.lsa_installed(ahead.now, ahead.domain_now, *lsa);
+    }
+    std::map<std::string, std::vector<std::pair<std::uint32_t, std::uint16_t>>> tables[2];
+    for (Keeper* k : {&plain, &ahead}) {
+      k->fib.for_each_prefix([&](std::string_view prefix, const forwarding::InstanceGroup& g) {
+        auto& row = tables[k == &ahead][std::string(prefix)];
+        for (const auto& i : g.instances()) row.emplace_back(i.egress.value, i.id.value);
+      });
+    }
+    REQUIRE(tables[0] == tables[1]);
+    REQUIRE(plain.routes.prefixes().counts().used == ahead.routes.prefixes().counts().used);
+    REQUIRE(plain.routes.prefixes().counts().entries == ahead.routes.prefixes().counts().entries);
+  }
+  CHECK(ahead.routes.prefixes().work().differences > 300);
 }
 
 TEST_CASE("R20 N5 routes: a grant that ends takes its prefixes out and leaves the others") {
