@@ -15,7 +15,7 @@ class FibRoutes : public CallRoutes, public forwarding::InstanceLoad {
   bool matches(std::string_view name) override { return static_cast<bool>(fib_.match(name)); }
   // Lost only when SPF has lost it: while a link is down and its alternate not yet in use, calls
   // go on being retransmitted.
-  bool reachable(NodeId egress) override { return fib_.node(egress) != nullptr; }
+  bool reachable(NodeId egress) override { return static_cast<bool>(fib_.node(egress)); }
   void flow_opened(const Pin& pin) override { ++open_[pin]; }
   void flow_closed(const Pin& pin) override;
   std::uint64_t load(const forwarding::InstanceEntry& instance) const override;
