@@ -15,8 +15,8 @@ enum class Tags { real, stub };
 class SharedWork final : public linkstate::Primitives {
  public:
   explicit SharedWork(Tags tags) : tags_(tags) {}
-  crypto::Hash32 tag(const crypto::Key32& key, ByteView covered) override;
-  bool tag_good(const crypto::Key32& key, ByteView datagram) override;
+  crypto::Hash32 tag(const crypto::HmacKey& key, ByteView covered) override;
+  bool tag_good(const crypto::HmacKey& key, ByteView datagram) override;
   Result<wire::LsaPtr> decode_lsa(ByteView raw) override;
   std::size_t lsas() const { return lsas_.size(); }
 

@@ -183,6 +183,7 @@ void Engine::Impl::bring_up(Time now, Link& l) {
 }
 
 void Engine::Impl::drop(Time now, Link& l, const std::string& reason) {
+  rest_moved = true;
   bool was_up = l.up(), was_told = l.told();
   NodeId neighbour = l.peer.node;
   l.state = AdjacencyState::down;

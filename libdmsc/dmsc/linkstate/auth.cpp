@@ -9,13 +9,10 @@ ControlKeys::ControlKeys(const crypto::KeyChain& chain, DomainId domain) : activ
   salt.u64(domain.value);
   for (const auto& [id, secret] : chain.keys()) {
     Bytes derived = crypto::hkdf_sha256(secret, salt.view(), "dmsc control", 32);
-    std::copy(derived.begin(), derived.end(), keys_[id].begin());
+    crypto::Key32 key;
+    std::copy(derived.begin(), derived.end(), key.begin());
+    keys_.emplace_back(id, crypto::HmacKey(key));
   }
-}
-
-const crypto::Key32* ControlKeys::find(std::uint16_t id) const {
-  auto it = keys_.find(id);
-  return it == keys_.end() ? nullptr : &it->second;
 }
 
 void ReplayWindow::restart(std::uint64_t counter) {

@@ -1,9 +1,10 @@
 // Link authentication (DESIGN section 4): control keys derived from the link key chain, and the
 // replay window of one neighbour session.
 #pragma once
-#include <map>
+#include <vector>
 
 #include "dmsc/core/ids.hpp"
+#include "dmsc/crypto/hmac_key.hpp"
 #include "dmsc/crypto/key_chain.hpp"
 
 namespace dmsc::linkstate {
@@ -14,13 +15,18 @@ class ControlKeys {
  public:
   ControlKeys() = default;
   ControlKeys(const crypto::KeyChain& chain, DomainId domain);
-  const crypto::Key32* find(std::uint16_t id) const;
+  const crypto::HmacKey* find(std::uint16_t id) const {
+    for (const auto& [known, key] : keys_) {
+      if (known == id) return &key;
+    }
+    return nullptr;
+  }
   // The key to send with; nullptr if the chain is empty: then nothing is sent.
-  const crypto::Key32* active() const { return find(active_); }
+  const crypto::HmacKey* active() const { return find(active_); }
   std::uint16_t active_id() const { return active_; }
 
  private:
-  std::map<std::uint16_t, crypto::Key32> keys_;
+  std::vector<std::pair<std::uint16_t, crypto::HmacKey>> keys_;  // a few
   std::uint16_t active_ = 0;
 };
 

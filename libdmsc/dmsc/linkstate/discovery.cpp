@@ -51,7 +51,7 @@ void Discovery::announce(Time now) {
   Duration interval = first_left_ > 0 ? kFirstInterval : kInterval;
   if (first_left_ > 0) --first_left_;
   announce_due_ = now + random_.between(interval - interval / 5, interval);
-  const crypto::Key32* key = keys_.active();
+  const crypto::HmacKey* key = keys_.active();
   if (key == nullptr) return;
   wire::Announcement a;
   a.domain = config_.domain;
@@ -74,7 +74,7 @@ void Discovery::refuse(Time now, const std::string& kind, const std::string& det
 Result<wire::OpenedPdu> Discovery::open(ByteView datagram) const {
   auto id = wire::pdu_key_id(datagram);
   if (!id) return id.error();
-  const crypto::Key32* key = keys_.find(*id);
+  const crypto::HmacKey* key = keys_.find(*id);
   if (key == nullptr) {
     return make_error(Errc::unauthenticated, "key id ", std::to_string(*id), " is unknown");
   }

@@ -30,10 +30,6 @@ namespace {
 // Adjacencies of 48 bytes; fragment 0 also carries the attributes with a name of up to 255 bytes.
 constexpr std::size_t kNodeFragment = 816;
 constexpr std::size_t kPrefixFragment = 1024;
-
-void earlier(std::optional<Time>& due, std::optional<Time> candidate) {
-  if (candidate && (!due || *candidate < *due)) due = candidate;
-}
 }  // namespace
 
 Engine::Impl::Impl(EngineConfig c, Time now)
@@ -58,40 +54,16 @@ Engine::Impl::Impl(EngineConfig c, Time now)
   update_node_lsa(now, true);
 }
 
-Link* Engine::Impl::link(LinkId id) {
-  auto it = links.find(id);
-  if (it == links.end()) return nullptr;
-  touch(it->second);
-  return &it->second;
-}
-
-void Engine::Impl::touch(Link& l) {
-  if (!std::exchange(l.touched, true)) touched_links.push_back(l.config.id);
-  if (!std::exchange(l.to_pump, true)) links_to_pump.push_back(l.config.id);
-}
-
-void Engine::Impl::settle_links() {
-  for (LinkId id : std::exchange(touched_links, {})) {
-    auto it = links.find(id);
-    if (it == links.end()) continue;  // removed since
-    Link& l = it->second;
-    l.touched = false;
-    std::optional<Time> due = link_deadline(l);
-    if (due == l.due) continue;
-    if (l.due) link_due.erase({*l.due, id});
-    if (due) link_due.insert({*due, id});
-    l.due = due;
-  }
-}
-
 void Engine::Impl::transmit(Link& l, wire::PduType type, ByteView body) {
-  const crypto::Key32* key = keys.active();
+  const crypto::HmacKey* key = keys.active();
   if (key == nullptr || !l.interface_up) return;
   wire::PduHeader header{type,          keys.active_id(), config.self, l.config.id.value,
                          config.session, l.counter++};
-  Bytes datagram = wire::frame_pdu(header, body);
-  crypto::Hash32 tag = primitives->tag(*key, datagram);
-  datagram.insert(datagram.end(), tag.begin(), tag.end());
+  Bytes datagram = primitives->take_buffer();
+  wire::frame_pdu(header, body, datagram);
+  std::size_t covered = datagram.size() - wire::kPduTrailerBytes;
+  crypto::Hash32 tag = primitives->tag(*key, ByteView(datagram).first(covered));
+  std::copy(tag.begin(), tag.end(), datagram.begin() + static_cast<std::ptrdiff_t>(covered));
   ++counters.packets_out;
   counters.bytes_out += datagram.size();
   emit(Transmit{l.config.id, std::move(datagram)});
@@ -109,7 +81,7 @@ void Engine::Impl::receive(Time now, Link& l, ByteView datagram) {
   ++counters.packets_in;
   counters.bytes_in += datagram.size();
   auto id = wire::pdu_key_id(datagram);
-  const crypto::Key32* key = id ? keys.find(*id) : nullptr;
+  const crypto::HmacKey* key = id ? keys.find(*id) : nullptr;
   if (key == nullptr) {
     ++counters.auth_failures;
     return charge(now, l.config.id, {}, "authentication failed",
@@ -137,6 +109,7 @@ void Engine::Impl::receive(Time now, Link& l, ByteView datagram) {
 
 void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, ByteView body) {
   Status done = Ok{};
+  if (header.type != wire::PduType::keepalive || !l.up()) rest_moved = true;
   if (header.type == wire::PduType::announcement) {
     return charge(now, l.config.id, header.sender, "announcement on a link", "");
   }
@@ -181,18 +154,19 @@ void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, By
 
 void Engine::Impl::tick(Time now) {
   settle_links();
-  std::vector<LinkId> due;
-  for (auto it = link_due.begin(); it != link_due.end() && it->first <= now; ++it) {
-    due.push_back(it->second);
-  }
-  std::sort(due.begin(), due.end());  // whenever the deadlines were asked for, the same happens
-  for (LinkId id : due) {
+  due_links.clear();
+  link_due.visit(now, [this](const Link& l) { due_links.push_back(l.config.id); });
+  // Whenever the deadlines were asked for, the same happens.
+  std::sort(due_links.begin(), due_links.end());
+  for (LinkId id : due_links) {
     Link& l = *link(id);
     tick_hello(now, l);
     if (l.up()) tick_liveness(now, l);
     if (l.up()) tick_flooding(now, l);
   }
   share_wakeup(now);
+  if (!rest_moved && now < rest_due) return;
+  rest_moved = true;
   while (auto key = lsdb.expired(now)) {
     ++counters.expired;
     remove(*key);
@@ -204,33 +178,21 @@ void Engine::Impl::tick(Time now) {
   if (!synchronised && now >= synchronise_by) become_synchronised(now);
 }
 
-std::optional<Time> Engine::Impl::link_deadline(const Link& l) const {
-  std::optional<Time> due;
-  if (l.interface_up) due = l.hello_due;
-  if (l.state == AdjacencyState::init || l.state == AdjacencyState::two_way) {
-    earlier(due, l.hello_heard + kCandidateHold);
-  }
-  earlier(due, l.publish_after);
-  if (!l.up()) return due;
-  earlier(due, l.keepalive_due);
-  earlier(due, l.last_heard + l.interval * l.multiplier);
-  earlier(due, l.poll_due);
-  earlier(due, l.ack_due);
-  earlier(due, l.path_mtu.due());
-  earlier(due, l.flood.next_deadline(last_now));
+Time Engine::Impl::rest_deadline() const {
+  Time due = links.empty() ? kNever : quality_due;
+  earlier(due, lsdb.next_expiry());
+  earlier(due, admission.next_deadline());
+  if (!own_due.empty()) due = std::min(due, own_due.begin()->first);
+  if (!synchronised) due = std::min(due, synchronise_by);
   return due;
 }
 
 std::optional<Time> Engine::Impl::next_deadline() {
   if (stopped) return std::nullopt;
   settle_links();
-  std::optional<Time> due = lsdb.next_expiry();
-  if (!link_due.empty()) earlier(due, link_due.begin()->first);
-  earlier(due, admission.next_deadline());
-  if (!own_due.empty()) earlier(due, own_due.begin()->first);
-  if (!links.empty()) earlier(due, quality_due);
-  if (!synchronised) earlier(due, synchronise_by);
-  return due;
+  if (std::exchange(rest_moved, false)) rest_due = rest_deadline();
+  Time due = link_due.empty() ? rest_due : std::min(rest_due, link_due.first());
+  return due == kNever ? std::nullopt : std::optional<Time>(due);
 }
 
 // ---- the public face -----------------------------------------------------------------------------
@@ -243,7 +205,7 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 void Engine::receive(Time now, LinkId id, ByteView datagram) {
   impl_->recorder.datagram(now, id, datagram);
-  impl_->enter(now);
+  impl_->pass(now);
   Link* l = impl_->link(id);
   if (impl_->stopped || l == nullptr || !l->interface_up) return;
   impl_->receive(now, *l, datagram);
@@ -251,16 +213,25 @@ void Engine::receive(Time now, LinkId id, ByteView datagram) {
 
 void Engine::tick(Time now) {
   impl_->recorder.plain(InputType::tick, now);
-  impl_->enter(now);
+  impl_->pass(now);
   ++impl_->counters.ticks;
   if (!impl_->stopped) impl_->tick(now);
 }
 
 Outputs Engine::poll() {
+  Outputs out;
+  poll(out);
+  return out;
+}
+
+void Engine::poll(Outputs& into) {
   impl_->recorder.poll();
   impl_->flush();
-  return std::exchange(impl_->outputs, {});
+  into.clear();
+  into.swap(impl_->outputs);
 }
+
+void Engine::recycle(Bytes datagram) { impl_->primitives->recycle(std::move(datagram)); }
 
 std::optional<Time> Engine::next_deadline() const { return impl_->next_deadline(); }
 

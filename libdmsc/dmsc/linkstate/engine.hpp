@@ -258,6 +258,10 @@ class Engine {
   void mark_record(Time now);
 
   Outputs poll();                                         // everything produced since the last call
+  // The same into `into`, whose elements are dropped and whose memory serves for what comes next.
+  void poll(Outputs& into);
+  // The memory of a datagram that has been sent, for another to be made in it. No input: changes nothing.
+  void recycle(Bytes datagram);
   std::optional<Time> next_deadline() const;
 
   std::vector<NeighbourView> neighbours(Time now) const;

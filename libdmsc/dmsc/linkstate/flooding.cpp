@@ -240,6 +240,7 @@ Status Engine::Impl::handle_ack(Time now, Link& l, ByteView body) {
 
 // Sends what window and pacing allow, packed.
 void Engine::Impl::pump(Time now, Link& l) {
+  if (l.flood.pending() == 0) return;
   std::vector<std::uint64_t> batch;
   std::size_t bytes = 0;
   auto send = [&] {
@@ -297,13 +298,15 @@ void Engine::Impl::tick_flooding(Time now, Link& l) {
 // Runs in poll(), after a batch of inputs: what they caused leaves together, packed.
 void Engine::Impl::flush() {
   if (stopped) return;
-  if (node_dirty) originate_node(last_now);
-  for (LinkId id : std::exchange(links_to_pump, {})) {
-    auto it = links.find(id);
-    if (it == links.end()) continue;
-    it->second.to_pump = false;
-    if (it->second.up()) pump(last_now, it->second);
-    if (!std::exchange(it->second.touched, true)) touched_links.push_back(id);  // sending moves deadlines
+  if (node_dirty) {
+    rest_moved = true;
+    originate_node(last_now);
+  }
+  for (std::size_t i = 0; i < touched_links.size(); ++i) {
+    Link* l = touched_links[i];
+    if (!std::exchange(l->to_pump, false)) continue;
+    if (l->up()) pump(last_now, *l);
+    l->moved = true;  // sending moves deadlines
   }
   updates.clear();
 }

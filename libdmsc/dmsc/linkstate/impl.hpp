@@ -6,6 +6,7 @@
 
 #include "dmsc/linkstate/admission.hpp"
 #include "dmsc/linkstate/auth.hpp"
+#include "dmsc/linkstate/due_heap.hpp"
 #include "dmsc/linkstate/engine.hpp"
 #include "dmsc/linkstate/flood_queue.hpp"
 #include "dmsc/linkstate/fragments.hpp"
@@ -44,9 +45,15 @@ inline constexpr Duration kAloneGiveUp = milliseconds(500);   // the same if no 
 inline constexpr Duration kQualityPeriod = seconds(1), kQualityDamping = seconds(30);
 inline constexpr Duration kMisbehaviourGap = seconds(10);
 inline constexpr unsigned kPolls = 3;
+inline constexpr Time kNever = Time::max();
+inline constexpr std::uint32_t kIndexedLinks = 4096;  // of a larger id a link is found less quickly
 inline constexpr Duration kShareWakeup = milliseconds(7);     // how much earlier a keepalive may leave
 inline constexpr std::uint32_t kMaxMetric = (1U << 24) - 1;      // of a drained link alone
 inline constexpr std::uint32_t kMaxUsedMetric = kMaxMetric - 1;  // of any other
+
+inline void earlier(Time& due, std::optional<Time> candidate) {
+  if (candidate && *candidate < due) due = *candidate;
+}
 
 // What is known of the node at the other end. Meaningful while `state` is not down.
 struct Peer {
@@ -69,41 +76,50 @@ struct PublishedQuality {
 
 struct Link {
   explicit Link(LinkConfig c) : config(std::move(c)) {}
-  LinkConfig config;
+
+  // What every keepalive touches stands in front: a few lines of the processor's cache for each link.
+  AdjacencyState state = AdjacencyState::down;   // adjacency.cpp
   bool interface_up = true;
+  bool touched = false;             // engine.cpp: it is in Impl::touched_links;
+  bool moved = false;               // its deadline is to be looked at
+  bool to_pump = false;             // its queue is
+  std::uint32_t due_place = DueHeap<Link>::kNowhere;
+  Time due = kNever;                // as entered in Impl::link_due
+  LinkConfig config;
+  Peer peer;
+  std::uint64_t counter = 0;        // of the next datagram sent
+
+  // liveness.cpp
+  Time last_heard, keepalive_due, hello_due;
+  Duration interval = milliseconds(50);
+  unsigned multiplier = 6;
+  std::uint32_t keepalive_sequence = 0, heard_sequence = 0;
+  std::uint64_t echo_sent = 0, echo_received = 0;
+  std::optional<Time> poll_due;     // next poll, or the verdict after the last one
+  std::optional<Time> ack_due, publish_after;
+  measure::DelayEstimator delay;
+  measure::RecentMinimum least_delay;  // what a metric from delay is made of
+  measure::LossWindow loss;
+  ReplayWindow replay;
+  PathMtuSearch path_mtu;
+  FloodQueue flood;
 
   // adjacency.cpp
-  AdjacencyState state = AdjacencyState::down;
-  Peer peer;
   std::uint64_t nonce = 0;
   std::uint64_t last_hello = 0;     // counter of the newest hello of the peer's session
-  ReplayWindow replay;
-  std::uint64_t counter = 0;        // of the next datagram sent
-  Time hello_due, hello_reply_after, hello_heard, up_since;
+  Time hello_reply_after, hello_heard, up_since;
   unsigned loss_notices = 0;        // hellos still to be sent at once after another
   std::uint64_t flaps = 0;
   std::string down_reason;
   std::optional<Time> held_until;   // no adjacency before
 
   // liveness.cpp
-  Duration interval = milliseconds(50);
-  unsigned multiplier = 6;
-  Time last_heard, keepalive_due;
-  std::uint32_t keepalive_sequence = 0, heard_sequence = 0;
-  std::uint64_t echo_sent = 0, echo_received = 0;
-  measure::DelayEstimator delay;
-  measure::RecentMinimum least_delay;  // what a metric from delay is made of
-  measure::LossWindow loss;
   unsigned polls_left = 0;
   Duration poll_gap{};
-  std::optional<Time> poll_due;     // next poll, or the verdict after the last one
 
   // flooding.cpp
-  FloodQueue flood;
   std::vector<wire::LsaRef> acks, acked_before;  // to send; sent last
-  std::optional<Time> ack_due;
   Time repeat_acks_until;
-  PathMtuSearch path_mtu;
 
   // sync.cpp
   bool synchronised = false;
@@ -118,12 +134,6 @@ struct Link {
   DrainLevel drain = DrainLevel::none;
   PublishedQuality published;
   Throttle flaps_free{2, seconds(3)};   // coming up more often than this is flapping
-  std::optional<Time> publish_after;
-
-  // engine.cpp
-  bool touched = false;             // its deadline is to be looked at
-  bool to_pump = false;             // its queue is
-  std::optional<Time> due;          // as entered in Impl::link_due
 
   bool up() const { return state == AdjacencyState::up; }
   // The Node LSA lists it.
@@ -151,17 +161,32 @@ struct Engine::Impl {
   Impl(EngineConfig c, Time now);
 
   // engine.cpp
-  Link* link(LinkId id);             // for an input: the link counts as touched
-  void touch(Link& link);
+  Link* find_link(LinkId id);
+  Link* link(LinkId id) {            // for an input: the link counts as touched
+    Link* l = find_link(id);
+    if (l != nullptr) touch(*l);
+    return l;
+  }
+  Link& insert_link(LinkConfig c);
+  void erase_link(Link& link);
+  void touch(Link& l) {
+    l.moved = l.to_pump = true;
+    if (!std::exchange(l.touched, true)) touched_links.push_back(&l);
+  }
   void settle_links();
-  void emit(Output output) { outputs.push_back(std::move(output)); }
+  void enter_deadline(Link& link);
+  template <class T>
+  void emit(T&& output) {
+    outputs.emplace_back(std::forward<T>(output));
+  }
   void transmit(Link& link, wire::PduType type, ByteView body);
   void charge(Time now, LinkId link, NodeId offender, const char* kind, const std::string& detail);
   void receive(Time now, Link& link, ByteView datagram);
   void dispatch(Time now, Link& link, const wire::PduHeader& header, ByteView body);
   void tick(Time now);
   void remove_link(Time now, LinkId id);
-  std::optional<Time> link_deadline(const Link& link) const;
+  Time link_deadline(const Link& link) const;  // kNever: only an input can change anything
+  Time rest_deadline() const;
   std::optional<Time> next_deadline();
 
   // adjacency.cpp
@@ -176,7 +201,15 @@ struct Engine::Impl {
   void tick_hello(Time now, Link& link);
 
   // liveness.cpp
-  void enter(Time now);  // first of all with every input
+  void enter(Time now) {  // first of all with every input
+    pass(now);
+    rest_moved = true;
+  }
+  void pass(Time now) {   // the same with packets and timers, most of which are of keepalives
+    Duration gap = now - std::exchange(last_now, now);
+    if (gap > 2 * quickest) stood_still(now, gap);  // as a rule: no walk over the links with every datagram
+  }
+  void stood_still(Time now, Duration gap);
   void start_liveness(Time now, Link& link);
   void negotiate(Link& link, const wire::Hello& hello);
   void send_keepalive(Time now, Link& link, std::uint8_t flags);
@@ -184,7 +217,6 @@ struct Engine::Impl {
   Status handle_mtu_probe(Time now, Link& link, ByteView body);
   void tick_liveness(Time now, Link& link);
   void send_due_keepalive(Time now, Link& link);
-  bool keepalive_near(Time now, const Link& link) const;
   void share_wakeup(Time now);
   void tick_polls(Time now, Link& link);
   void start_polls(Time now, Link& link);
@@ -265,10 +297,17 @@ struct Engine::Impl {
   Random random;
   ControlKeys keys;
   std::map<LinkId, Link> links;
+  std::vector<Link*> links_by_id;    // those below kIndexedLinks
   // So that an input or a timer of one link costs nothing for the others.
-  std::set<std::pair<Time, LinkId>> link_due;
-  std::vector<LinkId> touched_links, links_to_pump;
+  DueHeap<Link> link_due;
+  std::vector<Link*> touched_links;  // since when deadlines were settled and packets left
+  std::vector<Link*> near_links;     // of share_wakeup(), kept for their memory alone
+  std::vector<LinkId> due_links;     // of tick(), the same
+  Duration quickest = Duration::max() / 4;  // at most the interval of every link that is up
   Outputs outputs;
+  // The earliest of what is due apart from links, looked for anew when something but a keepalive came.
+  Time rest_due = kNever;
+  bool rest_moved = true;
   EngineCounters counters;
   Time last_now;                     // of the newest input: flush() runs in poll(), which has no time
   bool stopped = false;

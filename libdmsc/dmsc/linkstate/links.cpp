@@ -1,4 +1,5 @@
-// Local changes of links: configuration, interface, quality, bias.
+// Links: how they are found, when one is due, and local changes of them: configuration, interface, quality,
+// bias.
 #include <algorithm>
 #include <utility>
 
@@ -6,11 +7,71 @@
 
 namespace dmsc::linkstate {
 
+Link* Engine::Impl::find_link(LinkId id) {
+  if (id.value < links_by_id.size()) return links_by_id[id.value];
+  if (id.value < kIndexedLinks) return nullptr;
+  auto it = links.find(id);
+  return it == links.end() ? nullptr : &it->second;
+}
+
+Link& Engine::Impl::insert_link(LinkConfig c) {
+  LinkId id = c.id;
+  Link& l = links.emplace(id, Link(std::move(c))).first->second;
+  if (id.value < kIndexedLinks) {
+    if (id.value >= links_by_id.size()) links_by_id.resize(id.value + 1, nullptr);
+    links_by_id[id.value] = &l;
+  }
+  return l;
+}
+
+void Engine::Impl::erase_link(Link& l) {
+  link_due.remove(l);
+  touched_links.erase(std::remove(touched_links.begin(), touched_links.end(), &l), touched_links.end());
+  LinkId id = l.config.id;
+  if (id.value < links_by_id.size()) links_by_id[id.value] = nullptr;
+  links.erase(id);
+}
+
+void Engine::Impl::settle_links() {
+  std::size_t kept = 0;
+  for (Link* l : touched_links) {
+    if (std::exchange(l->moved, false)) enter_deadline(*l);
+    l->touched = l->to_pump;
+    if (l->to_pump) touched_links[kept++] = l;
+  }
+  touched_links.resize(kept);
+}
+
+void Engine::Impl::enter_deadline(Link& l) {
+  Time due = link_deadline(l);
+  if (due == l.due) return;
+  l.due = due;
+  if (due == kNever) {
+    link_due.remove(l);
+  } else {
+    link_due.set(l, due);
+  }
+}
+
+Time Engine::Impl::link_deadline(const Link& l) const {
+  Time due = l.interface_up ? l.hello_due : kNever;
+  if (l.state == AdjacencyState::init || l.state == AdjacencyState::two_way) {
+    due = std::min(due, l.hello_heard + kCandidateHold);
+  }
+  earlier(due, l.publish_after);
+  if (!l.up()) return due;
+  due = std::min({due, l.keepalive_due, l.last_heard + l.interval * l.multiplier});
+  earlier(due, l.poll_due);
+  earlier(due, l.ack_due);
+  earlier(due, l.path_mtu.due());
+  if (l.flood.pending() != 0) earlier(due, l.flood.next_deadline(last_now));
+  return due;
+}
+
 void Engine::add_link(Time now, LinkConfig config) {
   impl_->recorder.link(InputType::add_link, now, config);
   impl_->remove_link(now, config.id);
-  LinkId id = config.id;
-  Link& l = impl_->links.emplace(id, Link(std::move(config))).first->second;
+  Link& l = impl_->insert_link(std::move(config));
   l.nonce = impl_->random.next();
   // Rises over a warm restart that keeps the session: no link sends a datagram per nanosecond.
   l.counter = static_cast<std::uint64_t>(std::max<std::int64_t>(now.time_since_epoch().count(), 1));
@@ -30,8 +91,7 @@ void Engine::Impl::remove_link(Time now, LinkId id) {
   if (l == nullptr) return;
   say_goodbye(*l, "link removed");
   drop(now, *l, "link removed");
-  if (l->due) link_due.erase({*l->due, id});
-  links.erase(id);
+  erase_link(*l);
 }
 
 void Engine::change_link(Time now, LinkConfig config) {

@@ -10,8 +10,12 @@ std::uint64_t clock_of(Time now) {
 }
 
 constexpr Duration kMinPollGap = milliseconds(2);
-constexpr Duration kLeastInterval = milliseconds(1);  // no link is configured quicker
 constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for ever
+
+// A wake-up costs more than a keepalive: what would be due in a moment leaves in this one.
+bool keepalive_near(Time now, const Link& l) {
+  return l.up() && now + std::min<Duration>(l.interval / 8, kShareWakeup) >= l.keepalive_due;
+}
 
 }  // namespace
 
@@ -19,22 +23,23 @@ constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for 
 void Engine::Impl::negotiate(Link& l, const wire::Hello& hello) {
   l.interval = std::max<Duration>(l.config.liveness.interval, microseconds(hello.interval_us));
   l.multiplier = std::max<unsigned>(l.config.liveness.multiplier, hello.multiplier);
+  if (l.up()) quickest = std::min(quickest, l.interval);
 }
 
 // While a link is up the engine is called at least once per interval, for the next keepalive. If it
 // was not, this node itself stood still (stopped, not scheduled, a machine frozen with all of its
 // nodes): that time is no silence of the neighbour.
-void Engine::Impl::enter(Time now) {
-  Duration gap = now - last_now;
-  last_now = now;
-  if (gap <= 2 * kLeastInterval) return;  // as a rule: no walk over the links with every datagram
+void Engine::Impl::stood_still(Time now, Duration gap) {
+  quickest = Duration::max() / 4;
   for (auto& [id, l] : links) {
-    if (l.up() && gap > 2 * l.interval)
-      l.last_heard = std::min(now, l.last_heard + gap - l.interval);
+    if (!l.up()) continue;
+    quickest = std::min(quickest, l.interval);
+    if (gap > 2 * l.interval) l.last_heard = std::min(now, l.last_heard + gap - l.interval);
   }
 }
 
 void Engine::Impl::start_liveness(Time now, Link& l) {
+  quickest = std::min(quickest, l.interval);
   l.last_heard = now;
   l.keepalive_due = now;
   l.keepalive_sequence = l.heard_sequence = 0;
@@ -85,19 +90,18 @@ void Engine::Impl::send_due_keepalive(Time now, Link& l) {
   l.keepalive_due = now + random.between(l.interval - l.interval / 8, l.interval);
 }
 
-// A wake-up costs more than a keepalive: what would be due in a moment leaves in this one.
-bool Engine::Impl::keepalive_near(Time now, const Link& l) const {
-  return l.up() && now + std::min<Duration>(l.interval / 8, kShareWakeup) >= l.keepalive_due;
-}
-
 // A timer has fired: the keepalives of the other links leave with it.
 void Engine::Impl::share_wakeup(Time now) {
-  std::vector<LinkId> near;
-  for (auto it = link_due.begin(); it != link_due.end() && it->first <= now + kShareWakeup; ++it) {
-    if (keepalive_near(now, links.at(it->second))) near.push_back(it->second);
+  near_links.clear();
+  link_due.visit(now + kShareWakeup, [this, now](Link& l) {
+    if (keepalive_near(now, l)) near_links.push_back(&l);
+  });
+  std::sort(near_links.begin(), near_links.end(),
+            [](const Link* a, const Link* b) { return a->config.id < b->config.id; });
+  for (Link* l : near_links) {
+    touch(*l);
+    send_due_keepalive(now, *l);
   }
-  std::sort(near.begin(), near.end());
-  for (LinkId id : near) send_due_keepalive(now, *link(id));
 }
 
 void Engine::Impl::start_polls(Time now, Link& l) {

@@ -21,8 +21,8 @@ class Recorded final : public Primitives {
     return diverged_;
   }
 
-  crypto::Hash32 tag(const crypto::Key32&, ByteView) override { return {}; }
-  bool tag_good(const crypto::Key32&, ByteView) override { return !input_->bad_tag; }
+  crypto::Hash32 tag(const crypto::HmacKey&, ByteView) override { return {}; }
+  bool tag_good(const crypto::HmacKey&, ByteView) override { return !input_->bad_tag; }
   crypto::Signature sign(const crypto::SigningKey&, ByteView message) override {
     if (input_ == nullptr) return {};
     if (used_ == input_->signatures.size()) {

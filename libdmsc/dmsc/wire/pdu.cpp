@@ -2,9 +2,41 @@
 // pdu_flooding.cpp.
 #include "dmsc/wire/pdu.hpp"
 
+#include <endian.h>
+
+#include <cstring>
+
 #include "dmsc/wire/tlv.hpp"
 
 namespace dmsc::wire {
+namespace {
+
+// Fields of fixed places, for what is sent and received all the time.
+void put16(std::uint8_t* at, std::size_t v) {
+  at[0] = static_cast<std::uint8_t>(v >> 8);
+  at[1] = static_cast<std::uint8_t>(v);
+}
+void put32(std::uint8_t* at, std::uint32_t v) {
+  v = htobe32(v);
+  std::memcpy(at, &v, sizeof v);
+}
+void put64(std::uint8_t* at, std::uint64_t v) {
+  v = htobe64(v);
+  std::memcpy(at, &v, sizeof v);
+}
+std::uint16_t get16(const std::uint8_t* at) { return static_cast<std::uint16_t>(at[0] << 8 | at[1]); }
+std::uint32_t get32(const std::uint8_t* at) {
+  std::uint32_t v;
+  std::memcpy(&v, at, sizeof v);
+  return be32toh(v);
+}
+std::uint64_t get64(const std::uint8_t* at) {
+  std::uint64_t v;
+  std::memcpy(&v, at, sizeof v);
+  return be64toh(v);
+}
+
+}  // namespace
 
 const char* to_string(PduType type) {
   switch (type) {
@@ -29,13 +61,13 @@ Result<std::uint16_t> pdu_key_id(ByteView datagram) {
   return static_cast<std::uint16_t>(datagram[4] << 8 | datagram[5]);
 }
 
-bool pdu_tag_good(ByteView datagram, const crypto::Key32& key) {
+bool pdu_tag_good(ByteView datagram, const crypto::HmacKey& key) {
   if (datagram.size() < kPduOverhead) return false;
   ByteView covered = datagram.first(datagram.size() - kPduTrailerBytes);
-  return crypto::equal(crypto::hmac_sha256(key, covered), datagram.last(kPduTrailerBytes));
+  return crypto::equal(key.tag(covered), datagram.last(kPduTrailerBytes));
 }
 
-Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key) {
+Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::HmacKey& key) {
   if (auto id = pdu_key_id(datagram); !id) return id.error();
   if (!pdu_tag_good(datagram, key)) {
     return make_error(Errc::unauthenticated, "control PDU: its HMAC is wrong");
@@ -45,18 +77,9 @@ Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key) {
 
 Result<OpenedPdu> parse_pdu(ByteView datagram) {
   if (auto id = pdu_key_id(datagram); !id) return id.error();
-  ByteReader r(datagram.first(datagram.size() - kPduTrailerBytes));
-  std::uint8_t version = r.u8(), type = r.u8();
-  std::uint16_t length = r.u16();
-  OpenedPdu pdu;
-  pdu.header.type = static_cast<PduType>(type);
-  pdu.header.key_id = r.u16();
-  r.u16();  // reserved, ignored on receipt
-  pdu.header.sender = NodeId{r.u32()};
-  pdu.header.link = r.u32();
-  pdu.header.session = SessionId{r.u64()};
-  pdu.header.counter = r.u64();
-  pdu.body = r.rest();
+  const std::uint8_t* at = datagram.data();
+  std::uint8_t version = at[0], type = at[1];
+  std::uint16_t length = get16(at + 2);
   if (version != kControlVersion) {
     return make_error(Errc::unsupported, "control PDU: version ", std::to_string(version));
   }
@@ -67,21 +90,38 @@ Result<OpenedPdu> parse_pdu(ByteView datagram) {
   if (type < 1 || type > 9) {
     return make_error(Errc::unsupported, "control PDU: type ", std::to_string(type));
   }
+  OpenedPdu pdu;
+  pdu.header.type = static_cast<PduType>(type);
+  pdu.header.key_id = get16(at + 4);  // and 16 bits reserved, ignored on receipt
+  pdu.header.sender = NodeId{get32(at + 8)};
+  pdu.header.link = get32(at + 12);
+  pdu.header.session = SessionId{get64(at + 16)};
+  pdu.header.counter = get64(at + 24);
+  pdu.body = datagram.subspan(kPduHeaderBytes, datagram.size() - kPduOverhead);
   return pdu;
 }
 
-Bytes frame_pdu(const PduHeader& header, ByteView body) {
-  ByteWriter w(body.size() + kPduOverhead);
-  w.u8(kControlVersion).u8(static_cast<std::uint8_t>(header.type)).u16(body.size() + kPduOverhead);
-  w.u16(header.key_id).u16(0).u32(header.sender.value).u32(header.link);
-  w.u64(header.session.value).u64(header.counter).bytes(body);
-  return w.take();
+void frame_pdu(const PduHeader& header, ByteView body, Bytes& datagram) {
+  datagram.resize(body.size() + kPduOverhead);
+  std::uint8_t* at = datagram.data();
+  at[0] = kControlVersion;
+  at[1] = static_cast<std::uint8_t>(header.type);
+  put16(at + 2, datagram.size());
+  put16(at + 4, header.key_id);
+  put16(at + 6, 0);
+  put32(at + 8, header.sender.value);
+  put32(at + 12, header.link);
+  put64(at + 16, header.session.value);
+  put64(at + 24, header.counter);
+  std::copy(body.begin(), body.end(), at + kPduHeaderBytes);
 }
 
-Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::Key32& key) {
-  Bytes datagram = frame_pdu(header, body);
-  crypto::Hash32 tag = crypto::hmac_sha256(key, datagram);
-  datagram.insert(datagram.end(), tag.begin(), tag.end());
+Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::HmacKey& key) {
+  Bytes datagram;
+  frame_pdu(header, body, datagram);
+  std::size_t covered = datagram.size() - kPduTrailerBytes;
+  crypto::Hash32 tag = key.tag(ByteView(datagram).first(covered));
+  std::copy(tag.begin(), tag.end(), datagram.begin() + static_cast<std::ptrdiff_t>(covered));
   return datagram;
 }
 
@@ -140,25 +180,24 @@ Result<Hello> decode_hello(ByteView body) {
   return h;
 }
 
-Bytes encode(const Keepalive& k) {
-  ByteWriter w(32);
-  w.u8(k.flags).u8(0).u16(0).u32(k.sequence).u64(k.sent).u64(k.echo_sent).u64(k.echo_received);
-  return w.take();
+std::array<std::uint8_t, kKeepaliveBytes> encode(const Keepalive& k) {
+  std::array<std::uint8_t, kKeepaliveBytes> out{};
+  out[0] = k.flags;  // and 24 bits reserved
+  put32(&out[4], k.sequence);
+  put64(&out[8], k.sent);
+  put64(&out[16], k.echo_sent);
+  put64(&out[24], k.echo_received);
+  return out;
 }
 
 Result<Keepalive> decode_keepalive(ByteView body) {
-  ByteReader r(body);
-  Keepalive k;
-  k.flags = r.u8();
-  r.u8();
-  r.u16();
-  k.sequence = r.u32();
-  k.sent = r.u64();
-  k.echo_sent = r.u64();
-  k.echo_received = r.u64();
-  if (!r.ok()) return cut_short("keepalive");
-  if (!r.done()) return trailing("keepalive", r);
-  return k;
+  if (body.size() < kKeepaliveBytes) return cut_short("keepalive");
+  if (body.size() > kKeepaliveBytes) {
+    return make_error(Errc::invalid, "keepalive: ", std::to_string(body.size() - kKeepaliveBytes),
+                      " bytes too many");
+  }
+  const std::uint8_t* at = body.data();
+  return Keepalive{at[0], get32(at + 4), get64(at + 8), get64(at + 16), get64(at + 24)};
 }
 
 Bytes encode(const MtuProbe& probe) {

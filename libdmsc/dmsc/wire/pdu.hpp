@@ -24,9 +24,10 @@
 // Nothing but the key id is read before the HMAC has been checked. Decoders check every bound and
 // name what is wrong; encoders trust their caller. Views returned point into the datagram.
 #pragma once
+#include <array>
 #include <vector>
 
-#include "dmsc/crypto/keys.hpp"
+#include "dmsc/crypto/hmac_key.hpp"
 #include "dmsc/wire/lsa.hpp"
 
 namespace dmsc::wire {
@@ -66,14 +67,16 @@ struct OpenedPdu {
   ByteView body;
 };
 // Checks the HMAC under `key` first (unauthenticated), then version, type and length.
-Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::Key32& key);
+Result<OpenedPdu> open_pdu(ByteView datagram, const crypto::HmacKey& key);
 // Header, body, HMAC. `body` is at most 65,535 - kPduOverhead bytes.
-Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::Key32& key);
+Bytes seal_pdu(const PduHeader& header, ByteView body, const crypto::HmacKey& key);
 
 // The parts of the two above, for who makes or checks the HMAC elsewhere.
-bool pdu_tag_good(ByteView datagram, const crypto::Key32& key);  // false also if it is too short
+bool pdu_tag_good(ByteView datagram, const crypto::HmacKey& key);  // false also if it is too short
 Result<OpenedPdu> parse_pdu(ByteView datagram);                  // the HMAC is taken as checked
-Bytes frame_pdu(const PduHeader& header, ByteView body);         // without the HMAC, with room for it
+// Without the HMAC. Replaces what `datagram` holds, in the memory it has; its last kPduTrailerBytes are
+// left for the caller to set.
+void frame_pdu(const PduHeader& header, ByteView body, Bytes& datagram);
 
 // ---- hello --------------------------------------------------------------------------------------
 
@@ -115,7 +118,9 @@ struct Keepalive {
   std::uint64_t echo_received = 0;  // when that one came, sender's clock, ns: T2
   friend bool operator==(const Keepalive&, const Keepalive&) = default;
 };
-Bytes encode(const Keepalive& keepalive);
+inline constexpr std::size_t kKeepaliveBytes = 32;
+// A plain array: the most frequent body there is.
+std::array<std::uint8_t, kKeepaliveBytes> encode(const Keepalive& keepalive);
 Result<Keepalive> decode_keepalive(ByteView body);
 
 // ---- update ---------------------------------------------------------------------------------------

@@ -223,3 +223,32 @@ TEST_CASE("LS-V7 the keepalives of a node's links leave together: less than half
   CHECK(instants.size() * 2 < keepalives);
   for (std::uint32_t link = 1; link <= 12; ++link) CHECK(net[0].state(link) == AdjacencyState::up);
 }
+
+TEST_CASE("LS-V7 a keepalive is made in the memory of one that was sent: the engine allocates none") {
+  Net net = Net::line(2);
+  net.run(seconds(3));
+  Engine& engine = net[0].engine;
+  Outputs outputs;
+  engine.poll(outputs);
+  std::set<const std::uint8_t*> given;
+  for (int i = 0; i < 3; ++i) {
+    Bytes buffer(512);
+    given.insert(buffer.data());
+    engine.recycle(std::move(buffer));
+  }
+  std::uint64_t reused = 0;
+  for (int i = 0; i < 50; ++i) {
+    Time due = *engine.next_deadline();
+    engine.tick(due);
+    engine.poll(outputs);
+    for (Output& output : outputs) {
+      auto* sent = std::get_if<Transmit>(&output);
+      if (sent == nullptr) continue;
+      REQUIRE(given.count(sent->datagram.data()) == 1);
+      ++reused;
+      engine.recycle(std::move(sent->datagram));
+    }
+    if (net[0].state() != AdjacencyState::up) break;
+  }
+  CHECK(reused >= 6);  // until the silence of the neighbour is noticed
+}

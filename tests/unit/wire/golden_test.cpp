@@ -104,7 +104,7 @@ TEST_CASE("LS-P1 golden: hello", "[golden]") {
 
 TEST_CASE("LS-P1 golden: keepalive, mtu probe, goodbye", "[golden]") {
   Keepalive k{kKeepalivePoll, 9, 1'000'000'001, 1'000'000'002, 1'000'000'003};
-  CHECK(decode_keepalive(check_pdu("keepalive", PduType::keepalive, encode(k))).value() == k);
+  CHECK(decode_keepalive(check_pdu("keepalive", PduType::keepalive, to_bytes(encode(k)))).value() == k);
   MtuProbe probe{false, 5, 128};
   CHECK(decode_mtu_probe(check_pdu("mtu-probe", PduType::mtu_probe, encode(probe))).value() == probe);
   Goodbye goodbye{"shutting down"};

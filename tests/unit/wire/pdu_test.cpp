@@ -109,8 +109,8 @@ TEST_CASE("LS-P5 keepalive: 32 bytes with sequence and timestamps") {
   Keepalive k{kKeepalivePoll, 5, 6, 7, 8};
   CHECK(encode(k).size() == 32);
   CHECK(decode_keepalive(encode(k)).value() == k);
-  refuses_truncations(encode(k), decode_keepalive);
-  Bytes longer = encode(k);
+  refuses_truncations(to_bytes(encode(k)), decode_keepalive);
+  Bytes longer = to_bytes(encode(k));
   longer.push_back(0);
   CHECK_FALSE(decode_keepalive(longer).ok());
 }
