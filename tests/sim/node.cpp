@@ -17,31 +17,33 @@ trust::TrustStore make_store(const Pki& pki) {
 
 }  // namespace
 
-SimNode::SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now, Duration clock,
-                 std::function<void(LinkId, Bytes)> send)
-    : shared_(shared),
+SimNode::SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now, Duration clock)
+    : engine_(std::move(config), now + clock),
+      clock_(clock),
+      now_(now),
       spec_(spec),
-      send_(std::move(send)),
-      engine_(std::move(config), now + clock),
+      shared_(shared),
       trust_(make_store(shared.pki)),
       spf_(spec.id),
       fib_(crypto::Key16{}, reclaimer_),
       writer_(fib_),
-      rib_(spec.id, *this),
-      clock_(clock),
-      now_(now) {
+      rib_(spec.id, *this) {
   trust_.share_certificates(shared_.certificates);
 }
 
-void SimNode::receive(Time now, LinkId link, ByteView datagram) {
+void SimNode::receive(Time now, LinkId link, Bytes datagram) {
   engine_.receive(now + clock_, link, datagram);
+  shared_.primitives.recycle(std::move(datagram));
   settle(now);
 }
 
 void SimNode::tick(Time now) {
   engine_.tick(now + clock_);
-  backoff_.tick(now + clock_);
-  run_alternates();
+  if (now + clock_ >= routes_due_) {
+    backoff_.tick(now + clock_);
+    run_alternates();
+    routes_moved_ = true;
+  }
   settle(now);
 }
 
@@ -70,24 +72,30 @@ void SimNode::set_overload(Time now, bool overload) {
   settle(now);
 }
 
-std::optional<Time> SimNode::deadline() const {
-  std::optional<Time> due = engine_.next_deadline();
-  for (std::optional<Time> other : {backoff_.due(), backoff_.next_deadline()}) {
-    if (other && (!due || *other < *due)) due = other;
-  }
-  if (due) *due -= clock_;
-  if (alternates_pending_ && !backoff_.due()) due = now_;  // next, but after whatever waits already
-  return due;
+Time SimNode::deadline() const {
+  Time due = std::min(engine_.next_deadline().value_or(Time::max()), routes_due_);
+  return due == Time::max() ? due : due - clock_;
 }
 
 void SimNode::settle(Time world) {
   now_ = world;
   Time now = world + clock_;
+  read_outputs(now);
+  if (!routes_moved_ && now < routes_due_) return;
+  routes_moved_ = false;
+  if (backoff_.due() && *backoff_.due() <= now) run_spf(now);
+  std::optional<Time> spf = backoff_.due();
+  routes_due_ = std::min(spf.value_or(Time::max()), backoff_.next_deadline().value_or(Time::max()));
+  if (alternates_pending_ && !spf) routes_due_ = now;  // next, but after whatever waits already
+}
+
+void SimNode::read_outputs(Time now) {
   for (bool more = true; more;) {
     more = false;  // until nothing the engine said made an input for it
-    for (linkstate::Output& output : engine_.poll()) {
+    engine_.poll(shared_.outputs);
+    for (linkstate::Output& output : shared_.outputs) {
       if (auto* t = std::get_if<linkstate::Transmit>(&output)) {
-        send_(t->link, std::move(t->datagram));
+        shared_.wire.send(spec_.id.value - 1, t->link, std::move(t->datagram));
       } else if (auto* wanted = std::get_if<linkstate::VerifyWanted>(&output)) {
         more = judge(now, *wanted) || more;
       } else if (auto* change = std::get_if<linkstate::LsdbChanged>(&output)) {
@@ -104,7 +112,6 @@ void SimNode::settle(Time world) {
       }
     }
   }
-  if (backoff_.due() && *backoff_.due() <= now) run_spf(now);
 }
 
 bool SimNode::judge(Time now, const linkstate::VerifyWanted& wanted) {
@@ -119,6 +126,7 @@ bool SimNode::judge(Time now, const linkstate::VerifyWanted& wanted) {
 
 void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
   const wire::Lsa& lsa = *change.lsa;
+  routes_moved_ = true;
   bool gone = change.kind == linkstate::ChangeKind::removed;
   if (gone && shared_.mutation == Mutation::deaf_to_withdrawals) return;
   if (gone ? trust_.forget(lsa) : trust_.learn(lsa)) trust_changed(now, lsa.key.origin);

@@ -7,6 +7,7 @@
 
 #include "dmsc/forwarding/decision.hpp"
 #include "dmsc/linkstate/engine.hpp"
+#include "dmsc/linkstate/primitives.hpp"
 #include "dmsc/forwarding/fib_writer.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf.hpp"
@@ -38,6 +39,13 @@ class FibWatch {
   virtual void links(NodeId at) = 0;  // one of its links is alive or dead now, or the node is new
 };
 
+// Takes every datagram a node sends; called inside the inputs of the node.
+class Wire {
+ public:
+  virtual ~Wire() = default;
+  virtual void send(std::size_t node, LinkId link, Bytes datagram) = 0;
+};
+
 // Deliberate faults of the code, to see that the oracle notices them.
 enum class Mutation { none, no_digest, stuck_fib, deaf_to_withdrawals, any_origin };
 
@@ -46,19 +54,20 @@ class SimNode : public routing::RibSink {
   struct Shared {
     Pki& pki;
     JudgeMemo& memo;
+    Wire& wire;
+    linkstate::Primitives& primitives;  // of all engines
+    linkstate::Outputs& outputs;        // what settle() reads them into, one node after the other
     std::shared_ptr<trust::CertificateCache> certificates;
     FibWatch* watch = nullptr;
     Mutation mutation = Mutation::none;
   };
-  // `send` takes every datagram; called inside the inputs below. Instants given and returned are the
-  // world's; the node's own monotonic clock is `clock` ahead of it.
-  SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now, Duration clock,
-          std::function<void(LinkId, Bytes)> send);
+  // Instants given and returned are the world's; the node's own monotonic clock is `clock` ahead of it.
+  SimNode(Shared shared, NodeSpec spec, linkstate::EngineConfig config, Time now, Duration clock);
 
-  void receive(Time now, LinkId link, ByteView datagram);
+  void receive(Time now, LinkId link, Bytes datagram);
   void tick(Time now);
-  // The next instant tick() is wanted.
-  std::optional<Time> deadline() const;
+  // The next instant tick() is wanted; Time::max() = none.
+  Time deadline() const;
   // After any direct use of engine().
   void settle(Time now);
   void announce(Time now, const Announced& what);
@@ -101,6 +110,7 @@ class SimNode : public routing::RibSink {
   void destination_changed(NodeId node, std::uint32_t distance, routing::GroupId next_hops) override;
   void destination_removed(NodeId node) override;
   void touched_route(const std::string& name);
+  void read_outputs(Time now);
   bool judge(Time now, const linkstate::VerifyWanted& wanted);
   void changed(Time now, const linkstate::LsdbChanged& change);
   void trust_changed(Time now, NodeId origin);
@@ -110,15 +120,19 @@ class SimNode : public routing::RibSink {
   void run_alternates();
   void touched_destination(NodeId node);
 
-  Shared shared_;
-  NodeSpec spec_;
-  std::function<void(LinkId, Bytes)> send_;
+  // What a keepalive touches stands in front.
   linkstate::Engine engine_;
+  Duration clock_;
+  Time now_;                         // the world's, of the input being handled
+  Time routes_due_ = Time::max();    // when SPF, its delays or alternates want to be called, by the node's clock
+  bool routes_moved_ = true;         // that is to be looked at
+  bool alternates_pending_ = false;
+  NodeSpec spec_;
+  Shared shared_;
   trust::TrustStore trust_;
   routing::Topology topology_;
   routing::SpfBackoff backoff_;
   routing::Spf spf_;
-  bool alternates_pending_ = false;
   forwarding::ImmediateReclaimer reclaimer_;
   forwarding::Fib fib_;
   forwarding::FibWriter writer_;
@@ -126,8 +140,6 @@ class SimNode : public routing::RibSink {
   std::map<std::string, routing::InstanceGroupId, std::less<>> group_of_;  // by prefix
   std::map<NodeId, std::map<std::uint16_t, wire::PrefixBody>> prefix_lsas_;
   std::uint64_t epoch_ = 0, spf_runs_ = 0;
-  Duration clock_;
-  Time now_;  // the world's, of the input being handled
   Time fib_changed_{}, adjacency_lost_{};
 };
 

@@ -42,8 +42,7 @@ std::size_t World::add_node(bool gateway, bool rogue) {
   announced.emplace_back();
   overloaded.push_back(false);
   drained.push_back(linkstate::DrainLevel::none);
-  wake_at_.emplace_back();
-  life_.push_back(0);
+  queue_.add_nodes(specs.size());
   wires_.emplace_back();
   wall_.push_back(rng.between(-kSkewMost, kSkewMost));
   calendar_.push_back(rng.chance(0.7));
@@ -54,7 +53,7 @@ std::size_t World::add_link(std::size_t a, std::size_t b, Duration delay, std::u
   LinkSpec link;
   std::size_t number = links.size(), end = 0;
   for (std::size_t node : {a, b}) {
-    wires_[node].push_back({number, static_cast<int>(end)});
+    wires_[node].push_back(static_cast<std::uint32_t>(2 * number + end));
     link.ends[end] = {node, LinkId{static_cast<std::uint32_t>(wires_[node].size())}, metric};
     links_of[node].push_back(number);
     ++end;
@@ -73,7 +72,8 @@ std::size_t World::add_link(std::size_t a, std::size_t b) {
 }
 
 std::pair<std::size_t, int> World::wire_at(std::size_t node, LinkId id) const {
-  return wires_[node].at(id.value - 1);
+  std::uint32_t wire = wires_[node].at(id.value - 1);
+  return {wire / 2, static_cast<int>(wire % 2)};
 }
 
 linkstate::LinkConfig World::link_config(std::size_t number, int end) const {
@@ -121,16 +121,14 @@ void World::boot(std::size_t node, std::uint64_t stored_epoch) {
   const NodeSpec& spec = specs[node];
   linkstate::EngineConfig config = engine_config(node, stored_epoch);
   Duration clock = rng.between(Duration(0), 2 * kSkewMost);  // monotonic clocks begin anywhere
-  std::uint32_t life = ++life_[node];
   FibWatch* watch = options.walk ? walks_.get() : nullptr;
-  SimNode::Shared shared{pki, memo_, certificates_, watch, options.mutation};
-  nodes[node] = std::make_unique<SimNode>(
-      shared, spec, std::move(config), now, clock, [this, node, life](LinkId link, Bytes datagram) {
-        if (life_[node] == life) send(node, link, std::move(datagram));
-      });
+  SimNode::Shared shared{pki, memo_, *this, *work_, outputs_, certificates_, watch, options.mutation};
+  nodes[node] = std::make_unique<SimNode>(shared, spec, std::move(config), now, clock);
   SimNode& n = *nodes[node];
   n.set_drain(now, drained[node]);
-  for (const auto& [number, end] : wires_[node]) {
+  for (std::uint32_t wire : wires_[node]) {
+    std::size_t number = wire / 2;
+    int end = static_cast<int>(wire % 2);
     n.add_link(now, link_config(number, end));
     if (links[number].drain[end] != linkstate::DrainLevel::none) {
       n.set_link_drain(now, links[number].ends[end].id, links[number].drain[end]);
@@ -143,7 +141,6 @@ void World::boot(std::size_t node, std::uint64_t stored_epoch) {
     n.announce(now, announced[node]);
   }
   n.set_overload(now, overloaded[node]);
-  wake_at_[node].reset();
   n.settle(now);
   if (options.walk) walks_->physical();
   if (watch != nullptr) watch->links(spec.id);
@@ -160,8 +157,7 @@ void World::crash(std::size_t node) {
   if (!nodes[node]) return;
   log("crash n" + std::to_string(node + 1));
   nodes[node].reset();
-  ++life_[node];
-  wake_at_[node].reset();
+  queue_.set_wake(node, Time::max());
   walks_->physical();
 }
 
@@ -201,12 +197,6 @@ void World::set_partition(std::vector<bool> side) {
   log(side.empty() ? "partition heals" : "partition");
   side_ = std::move(side);
   walks_->physical();
-}
-
-bool World::carries(std::size_t number, int end) const {
-  const LinkSpec& link = links[number];
-  std::size_t from = link.ends[end].node, to = link.ends[1 - end].node;
-  return !link.cut[end] && (side_.empty() || side_[from] == side_[to]);
 }
 
 void World::announce(std::size_t node, Announced what) {
@@ -282,7 +272,9 @@ void World::at(Time when, std::function<void()> action) { queue_.push_action(whe
 
 void World::send(std::size_t node, LinkId id, Bytes datagram) {
   ++packets;
-  auto [number, end] = wires_[node][id.value - 1];
+  std::uint32_t wire = wires_[node][id.value - 1];
+  std::size_t number = wire / 2;
+  int end = static_cast<int>(wire % 2);
   const LinkSpec& link = links[number];
   const LinkEnd& to = link.ends[1 - end];
   if (options.mutation == Mutation::no_digest && datagram[1] == 5) return;
@@ -307,57 +299,52 @@ void World::deliver(std::size_t node, LinkId link, Bytes datagram, Duration dela
 
 void World::wake(std::size_t node) {
   if (!nodes[node]) return;
-  auto due = nodes[node]->deadline();
-  if (!due || (wake_at_[node] && *wake_at_[node] <= *due)) return;
-  wake_at_[node] = due;
-  queue_.push_wake(std::max(*due, now), static_cast<std::uint32_t>(node), life_[node]);
+  queue_.set_wake(node, std::max(nodes[node]->deadline(), now));
 }
 
 // What two runs of one seed must have in common: every event, with the bytes it carried.
-void World::note(const Due& due, ByteView datagram) {
-  std::uint64_t end = 0, part = 0;  // of the tag, which covers all of it
-  for (ByteView rest = datagram.last(std::min<std::size_t>(datagram.size(), 32)); rest.size() >= 8;
-       rest = rest.subspan(8)) {
-    std::memcpy(&part, rest.data(), sizeof part);
-    end = blend(end, part);
+void World::note(std::size_t node, ByteView datagram) {
+  std::uint64_t tag = 0;  // its front: it covers all the rest
+  if (datagram.size() >= wire::kPduOverhead) {
+    std::memcpy(&tag, datagram.last(wire::kPduTrailerBytes).data(), sizeof tag);
   }
-  fingerprint_ = blend(fingerprint_, static_cast<std::uint64_t>(due.at.time_since_epoch().count()));
-  fingerprint_ = blend(fingerprint_, end ^ std::uint64_t{due.node} << 40 ^ datagram.size());
+  fingerprint_ = blend(fingerprint_, static_cast<std::uint64_t>(now.time_since_epoch().count()));
+  fingerprint_ = blend(fingerprint_, tag ^ std::uint64_t{node} << 40 ^ datagram.size());
   if (options.log == nullptr) return;
-  double t = std::chrono::duration<double>(due.at - kBegin).count();
+  double t = std::chrono::duration<double>(now - kBegin).count();
   if (datagram.empty()) {
-    std::fprintf(options.log, "%.9f n%u wakes\n", t, due.node + 1);
+    std::fprintf(options.log, "%.9f n%zu wakes\n", t, node + 1);
   } else {
-    std::fprintf(options.log, "%.9f n%u receives %zu bytes %016llx\n", t, due.node + 1, datagram.size(),
-                 static_cast<unsigned long long>(end));
+    std::fprintf(options.log, "%.9f n%zu receives %zu bytes %016llx\n", t, node + 1, datagram.size(),
+                 static_cast<unsigned long long>(tag));
   }
 }
 
-void World::step(const Due& due) {
-  if (due.kind == Due::Kind::action) return queue_.take_action(due.what)();
-  std::size_t i = due.node;
-  if (due.kind == Due::Kind::packet) {
-    Queue::Packet packet = queue_.take_packet(due.what);
-    if (!nodes[i]) return;
-    note(due, packet.datagram);
-    nodes[i]->receive(now, packet.link, packet.datagram);
-  } else {
-    // A wake-up that an earlier one has replaced, or of a process that is gone, is void.
-    if (!nodes[i] || due.what != life_[i] || wake_at_[i] > now) return;
-    note(due, {});
-    wake_at_[i].reset();
-    nodes[i]->tick(now);
-  }
+void World::step_packet() {
+  Queue::Packet packet = queue_.pop_packet();
+  std::size_t i = packet.node;
+  if (!nodes[i]) return;
+  note(i, packet.datagram);
+  nodes[i]->receive(now, packet.link, std::move(packet.datagram));
   wake(i);
 }
 
+void World::step(const Queue::Next& next) {
+  if (next.kind == Queue::Kind::packet) return step_packet();
+  if (next.kind == Queue::Kind::action) return queue_.pop_action()();
+  note(next.node, {});
+  nodes[next.node]->tick(now);
+  queue_.set_wake(next.node, std::max(nodes[next.node]->deadline(), now), true);
+}
+
 void World::run_until(Time end) {
-  while (queue_.due(end)) {
-    if (options.walk) walks_->sample_before(queue_.front().at);
-    Due due = queue_.pop();
-    now = due.at;
+  for (;;) {
+    Queue::Next next = queue_.next();
+    if (next.at > end || next.kind == Queue::Kind::none) break;
+    if (options.walk) walks_->sample_before(next.at);
+    now = next.at;
     ++events;
-    step(due);
+    step(next);
   }
   if (options.walk) walks_->sample_before(end);
   now = end;

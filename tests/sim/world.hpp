@@ -32,7 +32,7 @@ struct LinkEnd {
   LinkId id;
   std::uint32_t metric = 10;
 };
-struct LinkSpec {
+struct alignas(64) LinkSpec {
   LinkEnd ends[2];
   Duration delay = milliseconds(1), jitter{};
   bool cut[2] = {false, false};   // direction from ends[i] to ends[1-i]
@@ -50,10 +50,10 @@ struct Weather {
   double loss = 0, duplicate = 0, reorder = 0, corrupt = 0;
 };
 
-class World {
+class World final : public Wire {
  public:
   World(Pki& pki, JudgeMemo& memo, std::uint64_t seed, const Options& options);
-  ~World();
+  ~World() override;
 
   // ---- building, used by the scenario
   std::size_t add_node(bool gateway, bool rogue);
@@ -79,7 +79,10 @@ class World {
 
   void run_until(Time end);
   // True if packets sent by that end of the link arrive, weather apart.
-  bool carries(std::size_t link, int end) const;
+  bool carries(std::size_t link, int end) const {
+    const LinkSpec& l = links[link];
+    return !l.cut[end] && (side_.empty() || side_[l.ends[end].node] == side_[l.ends[1 - end].node]);
+  }
   // The link of a node's own link id, and which end of it the node is.
   std::pair<std::size_t, int> wire_at(std::size_t node, LinkId id) const;
   Walks& walks() { return *walks_; }
@@ -109,11 +112,12 @@ class World {
  private:
   void boot(std::size_t node, std::uint64_t stored_epoch);
   linkstate::EngineConfig engine_config(std::size_t node, std::uint64_t stored_epoch);
-  void send(std::size_t node, LinkId link, Bytes datagram);
+  void send(std::size_t node, LinkId link, Bytes datagram) override;
   void deliver(std::size_t node, LinkId link, Bytes datagram, Duration delay);
   void wake(std::size_t node);
-  void step(const Due& due);
-  void note(const Due& due, ByteView datagram);
+  void step(const Queue::Next& next);
+  void step_packet();
+  void note(std::size_t node, ByteView datagram);
   linkstate::LinkConfig link_config(std::size_t link, int end) const;
 
   JudgeMemo& memo_;
@@ -121,11 +125,10 @@ class World {
   std::shared_ptr<trust::CertificateCache> certificates_ = std::make_shared<trust::CertificateCache>();
   std::unique_ptr<Walks> walks_;
   Queue queue_;
-  std::vector<std::optional<Time>> wake_at_;
-  std::vector<std::uint32_t> life_;
   std::vector<Duration> wall_;                  // how far a node's calendar clock is off
   std::vector<bool> calendar_;                  // false: it has no calendar clock at all
-  std::vector<std::vector<std::pair<std::size_t, int>>> wires_;  // by link id - 1
+  std::vector<std::vector<std::uint32_t>> wires_;  // by link id - 1: 2 * link + end
+  linkstate::Outputs outputs_;
   std::vector<bool> side_;
   std::vector<wire::Revocation::GrantRef> revocations_;
   std::uint64_t fingerprint_ = 0;
