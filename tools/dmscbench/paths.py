@@ -15,7 +15,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines, controlplane
+from . import baselines, controlplane, simulator
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -112,4 +112,5 @@ PATHS = {
     "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),
     "controlplane-prefixes": PathBench("prefixes across three nodes beside FRR and BIRD", controlplane.many_prefixes),
     "controlplane-memory": PathBench("one srd with the database of 10,000 routers", controlplane.memory),
+    "simulator": PathBench("a virtual hour of 100 simulated nodes", simulator.hours),
 }
