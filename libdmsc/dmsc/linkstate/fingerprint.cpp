@@ -6,6 +6,7 @@ namespace {
 
 std::uint64_t ns(Time t) { return static_cast<std::uint64_t>(t.time_since_epoch().count()); }
 
+// Not what is in flight: the next packet for the link, refused or not, finds that the pacing lets more go.
 void write_link(ByteWriter& w, const Link& l) {
   w.u32(l.config.id.value).u8(static_cast<std::uint8_t>(l.state)).u8(l.interface_up ? 1 : 0);
   w.u32(l.peer.node.value).u32(l.peer.link).u64(l.peer.session.value).u64(l.peer.nonce);
@@ -13,7 +14,7 @@ void write_link(ByteWriter& w, const Link& l) {
   l.replay.write(w);
   w.u64(static_cast<std::uint64_t>(l.interval.count())).u32(l.multiplier).u64(ns(l.last_heard));
   w.u32(l.heard_sequence).u64(l.echo_sent).u64(l.echo_received).u64(l.delay.samples());
-  w.u8(l.poll_due ? 1 : 0).u64(l.flood.pending()).u64(l.flood.in_flight()).u64(l.acks.size());
+  w.u8(l.poll_due ? 1 : 0).u64(l.flood.pending()).u64(l.acks.size());
   w.u16(l.path_mtu.mtu()).u8(l.synchronised ? 1 : 0).u32(l.mismatches).u64(ns(l.repair_after));
   w.u64(l.held_until ? ns(*l.held_until) : 0);
 }
