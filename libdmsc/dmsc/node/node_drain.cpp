@@ -104,9 +104,10 @@ void NodeImpl::restore_drain(const LinkRecord& link) {
 
 void NodeImpl::watch_drains() {
   drain_timer_.expires_after(kLook);
-  drain_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error && !stopped_) look_at_drains();
-  });
+  drain_timer_.async_wait(
+      [this, alive = std::weak_ptr<bool>(alive_)](const boost::system::error_code& error) {
+        if (!error && !alive.expired() && !stopped_) look_at_drains();
+      });
 }
 
 // Packets that used what is drained; own probes of a link's data path do not count.

@@ -57,9 +57,10 @@ void NodeImpl::schedule() {
     return;
   }
   timer_.expires_at(std::chrono::steady_clock::time_point(at->time_since_epoch()));
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) on_timer();
-  });
+  timer_.async_wait(
+      [this, alive = std::weak_ptr<bool>(alive_)](const boost::system::error_code& error) {
+        if (!error && !alive.expired()) on_timer();
+      });
 }
 
 void NodeImpl::on_timer() {

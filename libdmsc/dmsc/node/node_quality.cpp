@@ -46,9 +46,10 @@ void NodeImpl::every_second() {
   if (trust_dirty_) reconsider();
   pump();
   second_timer_.expires_after(seconds(1));
-  second_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error && !stopped_) every_second();
-  });
+  second_timer_.async_wait(
+      [this, alive = std::weak_ptr<bool>(alive_)](const boost::system::error_code& error) {
+        if (!error && !alive.expired() && !stopped_) every_second();
+      });
 }
 
 void NodeImpl::measure(LinkRecord& link, const dataplane::LinkStats& stats) {

@@ -1,5 +1,6 @@
 // Real nodes on loopback addresses: the whole way from a hello to a delivered packet.
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "dmsc/node/inspect_explain.hpp"
 #include "tests/unit/node/test_domain.hpp"
@@ -151,6 +152,19 @@ TEST_CASE("N5 nodes: a grant that ends takes its prefix along") {
   domain[3].node->set_prefixes({prefix("E/1")});
   REQUIRE(domain.run_until([&] { return has_route(domain, 1, "E/1"); }));
   CHECK(domain.run_until([&] { return !has_route(domain, 1, "E/1") && !has_route(domain, 3, "E/1"); }));
+}
+
+TEST_CASE("nodes: a timer that expired just before its node went does nothing") {
+  TestDomain domain = row();
+  REQUIRE(domain.converged());
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));  // the timers of all nodes expire
+    domain.io.run_one();                                         // this queues what waits on them
+    domain.kill(2);
+    domain.run_for(milliseconds(20));
+    domain.start(2);
+    REQUIRE(domain.converged());
+  }
 }
 
 TEST_CASE("nodes: a killed neighbour is lost, its return is found") {
