@@ -254,7 +254,7 @@ TEST_CASE("N5 LS-C7 routes: over the limit an origin is told of, and with `warn`
   k.announce(2, 2, many("shop/2", 10));
   CHECK(k.fib.prefix_count() == 50);
   CHECK(k.over.empty());
-  k.announce(3, 0, many("other", 100));  // refused names count for nothing
+  for (std::uint16_t f : {0, 1}) k.announce(3, f, many("other/" + std::to_string(f), 40));  // refused names count for nothing
   CHECK(k.over.empty());
 }
 
@@ -323,7 +323,7 @@ TEST_CASE("S20 routes: many LSAs looked up ahead come to the same as one after t
     REQUIRE(plain.routes.prefixes().counts().used == ahead.routes.prefixes().counts().used);
     REQUIRE(plain.routes.prefixes().counts().entries == ahead.routes.prefixes().counts().entries);
   }
-  CHECK(ahead.routes.prefixes().work().differences > 300);
+  CHECK(ahead.routes.prefixes().work().differences > 200);
 }
 
 TEST_CASE("R20 N5 routes: a grant that ends takes its prefixes out and leaves the others") {
