@@ -130,7 +130,7 @@ TEST_CASE("config: neighbours found on an interface need no name, no ends") {
   CHECK(c.links[3].ipv6);  // as its address says
   CHECK(report_of("node: {name: a}\nlinks:\n"
                   "  - {interface: eth1, discover: true, local: 10.0.0.1, family: ipv6}\n") ==
-        "f.yaml:3:62: links[0].family: not that of local, an IPv4 address\n");
+        "f.yaml:3:64: links[0].family: not that of local, an IPv4 address\n");
   CHECK(c.links[0].name == "eth1");
   CHECK(c.links[0].metric == 0);
   CHECK(c.links[0].max_neighbours == 4);
