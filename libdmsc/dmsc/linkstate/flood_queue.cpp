@@ -10,6 +10,7 @@ constexpr Duration kAckDelayAllowance = milliseconds(20);  // the receiver batch
 // Round trips longer than the shortest by this are a queue at the receiver: then the window shrinks,
 // so that a slow neighbour is never more than moments behind and keepalives never wait long.
 constexpr Duration kQueueTarget = milliseconds(50);
+constexpr Duration kFirstCopyAfter = milliseconds(3), kUnknownTrip = milliseconds(10);
 constexpr Duration kBasePeriod = seconds(10);              // the shortest of this and the last period
 }  // namespace
 
@@ -24,23 +25,39 @@ std::size_t FloodQueue::window() const {
   return std::min<std::size_t>(window_, std::max<std::size_t>(peer_window_, 1));
 }
 
-void FloodQueue::enqueue(std::uint64_t key, bool urgent) {
-  (urgent ? urgent_ : normal_).push_back(key);
+std::deque<std::uint64_t>& FloodQueue::queue_of(const Slot& slot) {
+  return slot.news ? news_ : slot.urgent ? urgent_ : normal_;
 }
 
-void FloodQueue::push(std::uint64_t key, std::uint64_t hash, bool urgent) {
+void FloodQueue::push(std::uint64_t key, std::uint64_t hash, bool urgent, bool news) {
   auto [it, fresh] = slots_.try_emplace(key);
   Slot& slot = it->second;
+  bool told_anew = news && !slot.news;
+  if (told_anew) ++news_pending_;
+  slot.news = slot.news || news;  // until the neighbour has it, news stays news, whatever follows
   if (fresh) {
     slot.urgent = urgent;
-    enqueue(key, urgent);
+    queue_of(slot).push_back(key);
   } else if (slot.tries != 0 && slot.hash != hash) {  // what was sent is out of date
     if (slot.in_flight) {
       land(key, slot);
-      enqueue(key, slot.urgent);
+      queue_of(slot).push_back(key);
+    } else if (told_anew) {
+      news_.push_back(key);
     }
-    slot.tries = 0;
+    slot.tries = slot.copies = 0;
+  } else if (told_anew && !slot.in_flight) {
+    news_.push_back(key);  // what is left in the other queue is passed over once this is sent
   }
+}
+
+// How long news waits for its acknowledgement; zero: as long as anything else. The first wait is short
+// whatever the round trip, so that one loss costs a moment; the later ones are of a round trip.
+Duration FloodQueue::news_wait(const Slot& slot) const {
+  if (!slot.news || slot.copies == kNewsCopies || news_pending_ > kNewsAtOnce) return Duration::zero();
+  Duration trip = least_ == Duration::zero() ? kUnknownTrip : least_;
+  Duration wait = std::max<Duration>(trip * 5 / 4 + milliseconds(1), milliseconds(2));
+  return slot.copies == 0 ? std::min<Duration>(wait, kFirstCopyAfter) : wait;
 }
 
 void FloodQueue::land(std::uint64_t key, Slot& slot) {
@@ -52,6 +69,7 @@ void FloodQueue::drop(std::uint64_t key) {
   auto it = slots_.find(key);
   if (it == slots_.end()) return;
   if (it->second.in_flight) land(key, it->second);
+  if (it->second.news) --news_pending_;
   slots_.erase(it);
 }
 
@@ -109,7 +127,7 @@ void FloodQueue::grow() {
 }
 
 void FloodQueue::skip_gone() {
-  for (auto* queue : {&urgent_, &normal_}) {
+  for (auto* queue : {&news_, &urgent_, &normal_}) {
     while (!queue->empty()) {
       auto it = slots_.find(queue->front());
       if (it != slots_.end() && !it->second.in_flight) break;
@@ -119,15 +137,22 @@ void FloodQueue::skip_gone() {
 }
 
 std::optional<std::uint64_t> FloodQueue::peek(Time now) {
-  if (burst_start_ && *burst_start_ != now && now < *burst_start_ + kBurstPeriod) {
-    return std::nullopt;
-  }
-  if (burst_start_ != now) burst_used_ = 0;
-  if (burst_used_ >= kBurst || flight_.size() >= window()) return std::nullopt;
   skip_gone();
+  bool paced = in_burst(now);
+  if (paced && burst_used_ >= kBurst) return std::nullopt;
+  if (!news_.empty()) return news_.front();
+  if ((paced && burst_start_ != now) || flight_.size() >= window()) return std::nullopt;
   if (!urgent_.empty()) return urgent_.front();
   if (!normal_.empty()) return normal_.front();
   return std::nullopt;
+}
+
+void FloodQueue::datagram_sent(Time now) {
+  if (!in_burst(now)) {
+    burst_start_ = now;
+    burst_used_ = 0;
+  }
+  ++burst_used_;
 }
 
 bool FloodQueue::sent(Time now, std::uint64_t key, std::uint64_t hash) {
@@ -137,8 +162,15 @@ bool FloodQueue::sent(Time now, std::uint64_t key, std::uint64_t hash) {
   slot.in_flight = true;
   slot.hash = hash;
   slot.sent = now;
-  Duration wait = timeout();
-  for (unsigned i = 0; i < std::max(slot.tries, backoff_) && wait < kMaxTimeout; ++i) wait *= 2;
+  Duration wait = news_wait(slot);
+  slot.early = wait > Duration::zero();
+  if (slot.early) {
+    ++slot.copies;
+  } else {
+    wait = timeout();
+    unsigned doublings = std::max(slot.tries - slot.copies, backoff_);
+    for (unsigned i = 0; i < doublings && wait < kMaxTimeout; ++i) wait *= 2;
+  }
   ++slot.tries;
   slot.deadline = now + std::min(wait, kMaxTimeout);
   flight_.insert({slot.deadline, key});
@@ -160,8 +192,8 @@ void FloodQueue::expire(Time now) {
     std::uint64_t key = flight_.begin()->second;
     Slot& slot = slots_.at(key);
     land(key, slot);
-    (slot.urgent ? urgent_ : normal_).push_front(key);  // it has waited longest
-    lost = true;
+    queue_of(slot).push_front(key);    // it has waited longest
+    lost = lost || !slot.early;        // an early copy is no sign of a loss
   }
   if (!lost) return;
   // RFC 6298, 5.5: what was repeated measures nothing, so the timeout itself must grow until an LSA is
@@ -176,7 +208,7 @@ void FloodQueue::expire(Time now) {
 std::optional<Time> FloodQueue::next_deadline(Time now) const {
   std::optional<Time> due;
   if (!flight_.empty()) due = flight_.begin()->first;
-  if (queued() != 0 && flight_.size() < window()) {
+  if (!news_.empty() || (queued() != 0 && flight_.size() < window())) {
     Time next = burst_start_ ? std::max(*burst_start_ + kBurstPeriod, now) : now;
     if (!due || next < *due) due = next;
   }

@@ -20,7 +20,11 @@ class FloodQueue {
  public:
   // Marks `key` for sending. `urgent` keys (topology, identities, trust) overtake the others.
   // `hash` is the front of the newest copy's hash: nothing happens if just that copy is in flight.
-  void push(std::uint64_t key, std::uint64_t hash, bool urgent);
+  // `news`: a change of topology. While the neighbour lacks some, packets circle; so it goes before all
+  // else, needs no window, and is sent again after moments, as long as it is little.
+  void push(std::uint64_t key, std::uint64_t hash, bool urgent, bool news = false);
+  // The link's shortest round trip of the last seconds; zero = unknown.
+  void set_round_trip(Duration least) { least_ = least; }
   // The neighbour is known to hold the newest copy, or there is nothing left to send.
   void drop(std::uint64_t key);
   // True if `ref` was sent and not acknowledged yet. Opens the window and measures the round trip.
@@ -31,10 +35,7 @@ class FloodQueue {
   // The copy with this hash has been put into a datagram. True if it was sent before.
   bool sent(Time now, std::uint64_t key, std::uint64_t hash);
   // One datagram has left at `now`: pacing.
-  void datagram_sent(Time now) {
-    burst_start_ = now;
-    ++burst_used_;
-  }
+  void datagram_sent(Time now);
   // Queues again what was not acknowledged in time.
   void expire(Time now);
   // When peek() or expire() has something to do; nullopt = only an input can change anything.
@@ -52,24 +53,28 @@ class FloodQueue {
 
  private:
   struct Slot {
-    bool in_flight = false, urgent = false;
+    bool in_flight = false, urgent = false, news = false;
+    bool early = false;      // what follows is not a loss but an early copy
     std::uint64_t hash = 0;  // of the copy in flight
     Time sent, deadline;
-    unsigned tries = 0;
+    unsigned tries = 0, copies = 0;  // sent; sent with an early copy to follow
   };
-  void enqueue(std::uint64_t key, bool urgent);
+  std::deque<std::uint64_t>& queue_of(const Slot& slot);
+  Duration news_wait(const Slot& slot) const;
   void land(std::uint64_t key, Slot& slot);
   void skip_gone();
+  bool in_burst(Time now) const { return burst_start_ && now < *burst_start_ + kBurstPeriod; }
   bool measure(Time now, Duration sample);
   void grow();
   void shrink(Time now);
 
   std::unordered_map<std::uint64_t, Slot> slots_;  // looked up only, never walked
-  std::deque<std::uint64_t> urgent_, normal_;      // keys no longer queued are skipped
+  std::deque<std::uint64_t> news_, urgent_, normal_;  // keys no longer queued are skipped
+  std::size_t news_pending_ = 0;                   // slots with news
   std::set<std::pair<Time, std::uint64_t>> flight_;
   std::size_t window_ = kInitialWindow, threshold_ = kMaxWindow, grown_ = 0;
   std::uint16_t peer_window_ = kInitialWindow;
-  Duration rtt_{}, rtt_var_{};
+  Duration rtt_{}, rtt_var_{}, least_{};
   Duration base_{}, base_before_{};                // shortest round trips of this and the last period
   Time base_since_{}, measured_at_{};
   Duration measured_{};                            // the newest sample
@@ -81,6 +86,8 @@ class FloodQueue {
 
   static constexpr std::size_t kInitialWindow = 64, kMinWindow = 32, kMaxWindow = 4096;
   static constexpr unsigned kMaxBackoff = 4;
+  static constexpr unsigned kNewsCopies = 4;                   // early ones, after the first
+  static constexpr std::size_t kNewsAtOnce = 16;               // with more to be sent none is early
   static constexpr unsigned kBurst = 48;                       // datagrams per kBurstPeriod
   static constexpr Duration kBurstPeriod = milliseconds(2);
 };

@@ -40,7 +40,8 @@ void Engine::Impl::receive_lsa(Time now, Link* from, const wire::LsaPtr& lsa,
     lsdb.extend(now, key, remaining);
     if (from == nullptr) return;
     from->flood.drop(key);  // the neighbour has it: an implied acknowledgement
-    from->repeat_acks_until = now + kRepeatAcks;  // and perhaps never heard ours
+    // And perhaps never heard ours; but of topology there are early copies.
+    if (lsa->key.type != wire::LsaType::node) from->repeat_acks_until = now + kRepeatAcks;
     return acknowledge(now, *from, *lsa);
   }
   if (lsa->key.origin == config.self) return receive_own(now, from, lsa, remaining);
@@ -159,12 +160,13 @@ void Engine::Impl::install(Time now, const wire::LsaPtr& lsa, std::uint32_t rema
   } else if (buried != nullptr) {
     emit(LsdbChanged{ChangeKind::removed, buried});
   }
+  bool news = lsa->key.type == wire::LsaType::node && !refreshed;
   for (auto& [id, l] : links) {
     if (!l.up()) continue;
     if (std::find(holders.begin(), holders.end(), id) != holders.end()) {
       l.flood.drop(key);
     } else {
-      push(l, *entry);
+      push(l, *entry, news);
     }
   }
   if (lsa->purge) return;
@@ -199,14 +201,16 @@ void Engine::Impl::retry(Time now, std::optional<NodeId> origin) {
   judge_next(now);
 }
 
-void Engine::Impl::push(Link& l, const Lsdb::Entry& entry) {
+void Engine::Impl::push(Link& l, const Lsdb::Entry& entry, bool news) {
   touch(l);
-  l.flood.push(entry.key, hash_front(entry), is_urgent(wire::key_of(entry.key).type));
+  if (news) l.flood.set_round_trip(l.least_delay.value().value_or(Duration::zero()));
+  l.flood.push(entry.key, hash_front(entry), is_urgent(wire::key_of(entry.key).type), news);
 }
 
 void Engine::Impl::acknowledge(Time now, Link& l, const wire::Lsa& lsa) {
   l.acks.push_back(wire::ref_of(lsa));
   if (!l.ack_due) l.ack_due = now + kAckDelay;
+  if (lsa.key.type == wire::LsaType::node) l.ack_now = true;
   std::size_t batch = now < l.repeat_acks_until ? kAckBatch / 2 : kAckBatch;
   if (l.acks.size() >= batch) flush_acks(now, l);
 }
@@ -305,6 +309,8 @@ void Engine::Impl::flush() {
   for (std::size_t i = 0; i < touched_links.size(); ++i) {
     Link* l = touched_links[i];
     if (!std::exchange(l->to_pump, false)) continue;
+    bool ack_now = std::exchange(l->ack_now, false);
+    if (ack_now && l->up()) flush_acks(last_now, *l);
     if (l->up()) pump(last_now, *l);
     l->moved = true;  // sending moves deadlines
   }

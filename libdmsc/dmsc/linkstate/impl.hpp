@@ -119,6 +119,7 @@ struct Link {
 
   // flooding.cpp
   std::vector<wire::LsaRef> acks, acked_before;  // to send; sent last
+  bool ack_now = false;             // with the next poll()
   Time repeat_acks_until;
 
   // sync.cpp
@@ -233,7 +234,7 @@ struct Engine::Impl {
   void remove(std::uint64_t key);
   void retry(Time now, std::optional<NodeId> origin);
   void judge_next(Time now);
-  void push(Link& link, const Lsdb::Entry& entry);
+  void push(Link& link, const Lsdb::Entry& entry, bool news = false);
   void acknowledge(Time now, Link& link, const wire::Lsa& lsa);
   void flush_acks(Time now, Link& link);
   void pump(Time now, Link& link);

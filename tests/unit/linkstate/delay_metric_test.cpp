@@ -79,7 +79,7 @@ TEST_CASE("LS-O4 delay metric: a real step, up or down, is told within five seco
   link.net.run(seconds(10));
   link.mean = milliseconds(30);
   link.net.run(seconds(5));
-  CHECK(link.metric() > 2200);
+  CHECK(link.metric() > 1800);  // within a quarter; a round trip that began before the step may tell half of it
   link.mean = milliseconds(2);
   link.net.run(seconds(5));
   CHECK(link.metric() < 250);
