@@ -15,32 +15,53 @@ void SpfBackoff::event(Time now, bool urgent) {
     wait = config_.shorter;
   }
   holddown_ = now + config_.holddown;
+  if (now >= last_event_ + config_.storm_calm) forgive(now);
   last_event_ = now;
-  if (urgent) ++urgent_events_;
   if (!wanted_ || now + wait < *wanted_) wanted_ = now + wait;
+  if (urgent && *due() > now && now >= charged_until_) charge(now);
+}
+
+void SpfBackoff::forgive(Time now) {
+  gap_ = Duration::zero();
+  paid_until_ = std::min(paid_until_, now);
+}
+
+void SpfBackoff::charge(Time now) {
+  charged_until_ = now + config_.together;
+  paid_until_ = std::max(paid_until_, now) + config_.price;
+  gap_ = gap_of(paid_until_ - now - config_.credit);
+  // No deeper in debt than the largest gap is worth.
+  if (gap_ == config_.largest_gap) paid_until_ -= config_.price;
+}
+
+// Nothing within the credit; beyond it `first_gap`, twice as much for every `doubling` of debt.
+Duration SpfBackoff::gap_of(Duration debt) const {
+  if (debt <= Duration::zero()) return Duration::zero();
+  Duration gap = config_.first_gap;
+  for (; debt >= config_.doubling && gap < config_.largest_gap; debt -= config_.doubling) gap *= 2;
+  if (debt < config_.doubling)
+    gap += gap * (debt / microseconds(1)) / (config_.doubling / microseconds(1));
+  return std::min(gap, config_.largest_gap);
 }
 
 std::optional<Time> SpfBackoff::due() const {
   if (!wanted_) return std::nullopt;
   Time due = last_run_ ? std::max(*wanted_, *last_run_ + gap_) : *wanted_;
-  if (state_ != State::long_wait) return due;
-  return std::min(due, last_event_ + std::clamp(gap_, config_.calm, config_.storm_calm));
+  if (state_ != State::long_wait && gap_ == Duration::zero()) return due;
+  return std::min(due, last_event_ + std::clamp(gap_ / 8, config_.calm, config_.storm_calm));
 }
 
 void SpfBackoff::ran(Time now) {
-  bool soon = last_run_ && now - *last_run_ < config_.soon;
-  bool storm = urgent_events_ > 1 || (urgent_events_ == 1 && soon);
-  gap_ = storm ? std::min(2 * gap_, config_.largest_gap) : std::max(gap_ / 2, config_.shorter);
+  charge(now);
   wanted_.reset();
   last_run_ = now;
-  urgent_events_ = 0;
   tick(now);
 }
 
 void SpfBackoff::tick(Time now) {
   if (holddown_ && *holddown_ <= now) {
     state_ = State::quiet;
-    gap_ = config_.shorter;
+    forgive(now);
     holddown_.reset();
     learn_.reset();
   }

@@ -1,6 +1,7 @@
 // When to run SPF: the state machine of RFC 8405 with INITIAL 0, SHORT 20 ms, LONG 2 s, HOLDDOWN
-// 4 s and LEARN 200 ms, and three things more, so that urgent news goes at once, good news is not
-// damped for longer than it needs, and a storm of any kind cannot keep the processor busy:
+// 4 s and LEARN 200 ms. While some routers have computed with a change and others have not, packets
+// circle; so three things more make all routers compute within moments of each other, and a fourth
+// keeps a storm from keeping the processor busy:
 //
 //   state        event: SPF after             HOLDDOWN after an event    LEARN after leaving quiet
 //   quiet        INITIAL                      -> short_wait, on event
@@ -10,16 +11,20 @@
 // Urgent is what packets die for until SPF has run: bad news, and good news of a node that could
 // not be reached so far.
 //
-// Calm: in long_wait, waiting ends when there was no event for 200 ms (500 ms in a storm). So LONG
-// bounds only what goes on for longer. And all routers end their wait together, 200 ms after the
-// last adjacency of a router that restarts, whatever each of them went through before: while some
-// have computed with a link and others not, packets circle (tests/unit/node/micro_loop_test.cpp).
+// Calm: in long_wait, waiting ends when there was no event for SHORT. So LONG bounds only what goes
+// on without a pause, and all routers end their wait together, whatever each of them went through
+// before.
 //
-// Gap: two runs are at least that far apart. It is SHORT after quiet; a run doubles it, up to 3 s,
-// that took in two urgent events or more, or one within 320 ms of the run before; any other run
-// halves it; calm ends it too. Up to three failures a second none of them waits. 100 flaps a second
-// meet gaps of 20, 40, ... 2560 ms, then 3 s: at most 28 runs in the first minute, whatever flaps,
-// and 20 in every later one; what is lost meanwhile goes by its alternates.
+// No gap: runs are not kept apart by a timer, which every router would have started at another
+// moment. A repaired SPF costs microseconds.
+//
+// Storm: eight runs are free, and five a second after that: each costs 200 ms, and debt of more
+// than 1.6 s is a storm. Then runs are a gap apart: 10 ms at first, twice as much for every second
+// of debt more, 5 s at most; and an urgent event that has to wait costs the same, once in 10 ms.
+// What decides is how much news there was in the last seconds, which all routers have heard alike,
+// and not how each of them happened to run. In a storm calm takes an eighth of the gap, 20 ms to
+// 500 ms; half a second without an event clears the debt. 100 flaps a second for a minute are 26
+// runs; what is lost meanwhile goes by its alternates.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -31,13 +36,14 @@ namespace dmsc::routing {
 struct SpfDelayConfig {
   Duration initial = milliseconds(0), shorter = milliseconds(20), longer = seconds(2);
   Duration holddown = seconds(4), learn = milliseconds(200);
-  Duration calm = milliseconds(200), storm_calm = milliseconds(500);
-  Duration soon = milliseconds(320), largest_gap = seconds(3);
+  Duration calm = milliseconds(20), storm_calm = milliseconds(500);
+  Duration price = milliseconds(200), credit = milliseconds(1600), together = milliseconds(10);
+  Duration first_gap = milliseconds(10), doubling = seconds(1), largest_gap = seconds(5);
 };
 
 class SpfBackoff {
  public:
-  explicit SpfBackoff(SpfDelayConfig config = {}) : config_(config), gap_(config.shorter) {}
+  explicit SpfBackoff(SpfDelayConfig config = {}) : config_(config) {}
   enum class State { quiet, short_wait, long_wait };
   // An IGP event: SPF is due, if it was not yet; urgent news may bring it forward.
   void event(Time now, bool urgent);
@@ -49,17 +55,22 @@ class SpfBackoff {
   void tick(Time now);
   std::optional<Time> next_deadline() const;
   State state() const { return state_; }
-  // How far apart runs are now at least.
+  // How far apart runs are now at least; zero but in a storm.
   Duration gap() const { return gap_; }
 
  private:
+  void charge(Time now);
+  void forgive(Time now);
+  Duration gap_of(Duration debt) const;
+
   SpfDelayConfig config_;
   State state_ = State::quiet;
   std::optional<Time> wanted_;  // a run is pending: when, but for gap and calm
   std::optional<Time> holddown_, learn_, last_run_;
   Time last_event_{};
-  Duration gap_;
-  std::uint32_t urgent_events_ = 0;  // since the last run
+  Time charged_until_{};  // what waits and came before it has been paid for
+  Time paid_until_{};     // the debt: how far this is ahead of now
+  Duration gap_{};
 };
 
 }  // namespace dmsc::routing
