@@ -170,8 +170,9 @@ std::vector<Figure> hours(CaseContext& c, const std::string& name, double count,
   Figure cost{name + ": processor time of a virtual hour, " + with, (cpu_seconds() - begin) / count, "s", limit};
   return {cost,
           {name + ": packets", static_cast<double>(out.packets), "", {}, "sum"},
-          {name + ": micro-loops", static_cast<double>(out.loops.count(true)), "", {}, "sum"},
-          {name + ": micro-loops outside LONG_WAIT, p99", out.loops.quantile_ms(0.99, false), "ms", {}},
+          {name + ": micro-loops", static_cast<double>(total(out.loops.histogram(LoopKind::waiting))), "", {}, "sum"},
+          quantile_figure(name + ": micro-loops outside LONG_WAIT, p99",
+                          out.loops.histogram(LoopKind::outside), 0.99, "ms"),
           {name + ": last fault to every FIB right", out.converged, "virtual s", 5}};
 }
 

@@ -27,6 +27,9 @@ struct Command {
   Options options;
 };
 
+constexpr double kLoopGoal = 20;              // ms, of 99 in 100 loops
+constexpr std::uint64_t kSeedsOfAGoal = 100;  // so many make one
+
 constexpr const char* kUsage =
     "usage: sim [case NAME...] [options]\n"
     "  case NAME...  run cases; `sim case --list` names them\n"
@@ -40,6 +43,7 @@ constexpr const char* kUsage =
     "  --tags T      link tags: stub (a checksum) or real (HMAC-SHA-256) (stub)\n"
     "  --no-walk     no packets walk during the run\n"
     "  --break M     with a fault in the code: no-digest, stuck-fib, deaf-to-withdrawals, any-origin\n"
+    "  --loops MS    tell the story of every circle outside LONG_WAIT that lasted longer\n"
     "  --log FILE    every event, one line each\n"
     "  --json        figures as lines of JSON\n"
     "  --verbose     print every fault\n";
@@ -94,6 +98,8 @@ void value(Command& c, const std::string& option, const char* text) {
     o.fault_gap = number(option, text, 0.01, 1e6);
   } else if (option == "--liveness") {
     o.liveness = milliseconds(static_cast<int>(number(option, text, 5, 60000)));
+  } else if (option == "--loops") {
+    o.trace_loops = microseconds(static_cast<int>(number(option, text, 0.001, 1e6) * 1000));
   } else if (option == "--loss") {
     o.loss = number(option, text, 0, 0.5);
   } else if (option == "--dup") {
@@ -174,23 +180,36 @@ int run_cases(const Command& command, Pki& pki) {
   return good ? 0 : 1;
 }
 
-void print_totals(const Command& c, std::uint64_t failed, std::uint64_t packets, double slowest,
+std::vector<Figure> loop_figures(const LoopTally& loops) {
+  std::vector<Figure> out;
+  auto add = [&](const std::string& name, LoopKind last, std::optional<double> goal) {
+    Histogram h = loops.histogram(last);
+    out.push_back({name, static_cast<double>(total(h)), "", {}, "sum"});
+    out.push_back(quantile_figure(name + ": p50", h, 0.5, "ms"));
+    out.push_back(quantile_figure(name + ": p99", h, 0.99, "ms", goal));
+    out.push_back(quantile_figure(name + ": longest", h, 1, "ms"));
+  };
+  add("micro-loops (node, gateway)", LoopKind::waiting, {});
+  add("micro-loops nobody waits for in LONG_WAIT", LoopKind::idle, {});
+  add("micro-loops outside LONG_WAIT", LoopKind::outside, kLoopGoal);
+  return out;
+}
+
+// True if every goal was met.
+bool print_totals(const Command& c, std::uint64_t failed, std::uint64_t packets, double slowest,
                   const LoopTally& loops) {
-  auto count = [](std::uint64_t n) { return static_cast<double>(n); };
-  for (const Figure& figure : std::vector<Figure>{
-           {"seeds failed", count(failed), "", 0, "sum"},
-           {"last fault to every invariant", slowest, "virtual s", 5},
-           {"micro-loops (node, gateway)", count(loops.count(true)), "", {}, "sum"},
-           {"micro-loops: p99", loops.quantile_ms(0.99, true), "ms", {}},
-           {"micro-loops outside LONG_WAIT", count(loops.count(false)), "", {}, "sum"},
-           {"micro-loops outside LONG_WAIT: p50", loops.quantile_ms(0.5, false), "ms", {}},
-           {"micro-loops outside LONG_WAIT: p99", loops.quantile_ms(0.99, false), "ms", {}},
-           {"micro-loops outside LONG_WAIT: longest", loops.quantile_ms(1, false), "ms", {}}}) {
+  std::vector<Figure> figures{{"seeds failed", static_cast<double>(failed), "", 0, "sum"},
+                              {"last fault to every invariant", slowest, "virtual s", 5}};
+  for (Figure& figure : loop_figures(loops)) figures.push_back(std::move(figure));
+  bool good = true;
+  for (const Figure& figure : figures) {
     print(figure, c.json);
+    good = good && figure.good();
   }
   std::printf("%llu seeds, %llu failed, %llu packets, slowest convergence %.1f virtual seconds\n",
               static_cast<unsigned long long>(c.seeds), static_cast<unsigned long long>(failed),
               static_cast<unsigned long long>(packets), slowest);
+  return good;
 }
 
 int run_seeds(Command command, Pki& pki) {
@@ -216,8 +235,9 @@ int run_seeds(Command command, Pki& pki) {
     std::printf("seed %llu: FAILED: %s\n", static_cast<unsigned long long>(seed), out.wrong.c_str());
     print_replay(command, seed, options.nodes);
   }
-  print_totals(command, failed, packets, slowest, loops);
-  return failed == 0 ? 0 : 1;
+  bool good = print_totals(command, failed, packets, slowest, loops);
+  // A percentile of a few loops says nothing.
+  return failed == 0 && (good || command.seeds < kSeedsOfAGoal) ? 0 : 1;
 }
 
 // Hundreds of nodes lie on more small pages than a processor remembers where they are: the heap is made of

@@ -102,9 +102,11 @@ void SimNode::read_outputs(Time now) {
         changed(now, *change);
       } else if (auto* up = std::get_if<linkstate::AdjacencyUp>(&output)) {
         fib_.set_link_alive(up->link.value, true);
+        tell("link " + std::to_string(up->link.value) + " up");
         if (shared_.watch != nullptr) shared_.watch->links(spec_.id);
       } else if (auto* down = std::get_if<linkstate::AdjacencyDown>(&output)) {
         fib_.set_link_alive(down->link.value, false);
+        tell("link " + std::to_string(down->link.value) + " to n" + std::to_string(down->neighbour.value) + " down: " + down->reason);
         adjacency_lost_ = now_;
         if (shared_.watch != nullptr) shared_.watch->links(spec_.id);
       } else if (auto* epoch = std::get_if<linkstate::Epoch>(&output)) {
@@ -136,7 +138,9 @@ void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
     routing::TopologyChange moved = gone || !body
                                         ? topology_.remove(lsa.key.origin, lsa.key.fragment)
                                         : topology_.set(lsa.key.origin, lsa.key.fragment, *body);
-    if (moved) backoff_.event(now, moved.bad_news || reaches_new(lsa.key.origin));
+    bool urgent = moved.bad_news || (moved && reaches_new(lsa.key.origin));
+    if (moved) backoff_.event(now, urgent);
+    tell_change(lsa, gone, moved, urgent);
   } else if (lsa.key.type == wire::LsaType::prefix) {
     auto body = wire::decode_prefix_body(lsa.body());
     if (gone || !body) {
@@ -191,6 +195,7 @@ void SimNode::run_spf(Time now) {
   alternates_pending_ = topology_.index(spec_.id) != routing::Topology::kNone;
   backoff_.ran(now);
   ++spf_runs_;
+  tell("SPF");
 }
 
 // One slice, after next hops are published. A topology that has changed meanwhile has its SPF first.
@@ -231,6 +236,23 @@ bool SimNode::serves(std::string_view name) const {
     if (entry.egress == spec_.id) return true;
   }
   return false;
+}
+
+void SimNode::tell(const std::string& what) const {
+  if (shared_.watch == nullptr || !shared_.watch->told()) return;
+  static const char* const kStates[] = {"QUIET", "SHORT_WAIT", "LONG_WAIT"};
+  auto ms = [](Duration d) { return std::to_string(d / milliseconds(1)) + " ms"; };
+  std::string run = backoff_.due() ? ", SPF in " + ms(*backoff_.due() - now_ - clock_) : "";
+  shared_.watch->tell(spec_.id, what + " (" + kStates[static_cast<int>(backoff_.state())] + ", gap " +
+                                    ms(backoff_.gap()) + run + ")");
+}
+
+void SimNode::tell_change(const wire::Lsa& lsa, bool gone, bool moved, bool urgent) const {
+  if (shared_.watch == nullptr || !shared_.watch->told()) return;
+  shared_.watch->holds(spec_.id, lsa.key, gone ? wire::LsaVersion{} : lsa.version);
+  if (!moved) return;
+  tell((urgent ? "urgent news of n" : "good news of n") + std::to_string(lsa.key.origin.value) + "#" +
+       std::to_string(lsa.version.sequence));
 }
 
 void SimNode::touched_route(const std::string& name) {

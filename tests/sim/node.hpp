@@ -37,6 +37,11 @@ class FibWatch {
   virtual void destination(NodeId at, NodeId to) = 0;
   virtual void route(NodeId at, const std::string& name) = 0;
   virtual void links(NodeId at) = 0;  // one of its links is alive or dead now, or the node is new
+  // What the node has computed or been told, for the story of a loop; asked for only if told() is true.
+  virtual bool told() const = 0;
+  virtual void tell(NodeId at, const std::string& what) = 0;
+  // The Node LSA that the node holds now; sequence 0: none.
+  virtual void holds(NodeId at, const wire::LsaKey& key, const wire::LsaVersion& version) = 0;
 };
 
 // Takes every datagram a node sends; called inside the inputs of the node.
@@ -83,6 +88,7 @@ class SimNode : public routing::RibSink {
   const linkstate::Engine& engine() const { return engine_; }
   const forwarding::Fib& fib() const { return fib_; }
   const routing::Rib& rib() const { return rib_; }
+  const routing::SpfBackoff& backoff() const { return backoff_; }
   const trust::TrustStore& trust() const { return trust_; }
   const NodeSpec& spec() const { return spec_; }
   bool spf_pending() const { return backoff_.due().has_value(); }
@@ -119,6 +125,8 @@ class SimNode : public routing::RibSink {
   void run_spf(Time now);
   void run_alternates();
   void touched_destination(NodeId node);
+  void tell(const std::string& what) const;
+  void tell_change(const wire::Lsa& lsa, bool gone, bool moved, bool urgent) const;
 
   // What a keepalive touches stands in front.
   linkstate::Engine engine_;

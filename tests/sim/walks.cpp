@@ -1,52 +1,46 @@
 #include "tests/sim/walks.hpp"
 
-#include <cmath>
+#include <algorithm>
 
 namespace dmsc::sim {
 namespace {
 
 constexpr std::size_t kNone = ~std::size_t{0};
-enum Color : std::uint8_t { unseen, on_path, ends, circles, circles_waiting };
+enum Color : std::uint8_t { unseen, on_path, ends, circles };  // and the other kinds of circles
 
 }  // namespace
 
 // ---- tally ----------------------------------------------------------------------------------------
 
-void LoopTally::add(std::uint64_t samples, bool long_wait) { ++(long_wait ? inside_ : outside_)[samples]; }
+void LoopTally::add(std::uint64_t samples, LoopKind kind) { ++loops_[static_cast<int>(kind)][samples]; }
 
-std::uint64_t LoopTally::count(bool with_long_wait) const {
-  std::uint64_t sum = 0;
-  for (const auto& [samples, n] : outside_) sum += n;
-  if (with_long_wait) {
-    for (const auto& [samples, n] : inside_) sum += n;
+Histogram LoopTally::histogram(LoopKind last) const {
+  Histogram out;
+  for (int kind = 0; kind <= static_cast<int>(last); ++kind) {
+    for (const auto& [samples, n] : loops_[kind]) out[samples * (Walks::kPeriod / milliseconds(1))] += n;
   }
-  return sum;
-}
-
-double LoopTally::quantile_ms(double q, bool with_long_wait) const {
-  std::map<std::uint64_t, std::uint64_t> all = outside_;
-  if (with_long_wait) {
-    for (const auto& [samples, n] : inside_) all[samples] += n;
-  }
-  auto wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count(with_long_wait))));
-  std::uint64_t seen = 0;
-  for (const auto& [samples, n] : all) {
-    seen += n;
-    if (seen >= wanted && seen > 0) {
-      return static_cast<double>(samples) * std::chrono::duration<double, std::milli>(Walks::kPeriod).count();
-    }
-  }
-  return 0;
+  return out;
 }
 
 void LoopTally::merge(const LoopTally& other) {
-  for (const auto& [samples, n] : other.outside_) outside_[samples] += n;
-  for (const auto& [samples, n] : other.inside_) inside_[samples] += n;
+  for (int kind = 0; kind < 3; ++kind) {
+    for (const auto& [samples, n] : other.loops_[kind]) loops_[kind][samples] += n;
+  }
 }
 
 // ---- what walks again -------------------------------------------------------------------------------
 
-Walks::Walks(World& world, std::uint64_t seed) : world_(world), seed_(seed) {}
+Walks::Walks(World& world, std::uint64_t seed) : world_(world), seed_(seed) {
+  if (world.options.trace_loops > Duration::zero()) {
+    trace_ = std::make_unique<LoopTrace>(world.now, world.options.trace_loops);
+  }
+}
+
+void Walks::holds(NodeId at, const wire::LsaKey& key, const wire::LsaVersion& version) {
+  trace_->holds(at.value - 1, key, version);
+}
+
+void Walks::tell(NodeId at, const std::string& what) { trace_->note(world_.now, at.value - 1, what); }
 
 Walks::Graph Walks::make(const std::string& name, NodeId egress, std::uint64_t flow) const {
   wire::ServicePacketSpec spec;
@@ -62,7 +56,7 @@ Walks::Graph Walks::make(const std::string& name, NodeId egress, std::uint64_t f
   graph.next.assign(2 * n, kEnd);
   graph.stale.assign(n, false);
   graph.since.assign(n, 0);
-  graph.long_wait.assign(n, false);
+  graph.kind.assign(n, LoopKind::outside);
   return graph;
 }
 
@@ -197,34 +191,74 @@ void Walks::color(Graph& graph) {
       state = follow(graph, state);
     }
     Color found = state == kEnd ? ends : static_cast<Color>(color_[state]);
-    if (found == on_path) {
-      found = circles;
-      for (auto it = std::find(path_.begin(), path_.end(), state); it != path_.end(); ++it) {
-        const auto& node = world_.nodes[*it / 2];
-        if (node && node->long_wait()) found = circles_waiting;
-      }
-    }
+    if (found == on_path) found = static_cast<Color>(circles + static_cast<int>(kind_of(path_, state)));
     for (std::uint32_t seen : path_) color_[seen] = found;
   }
   for (std::size_t v = 0; v < n; ++v) {
-    Color c = static_cast<Color>(color_[2 * v]);
-    judge(graph, v, c == circles || c == circles_waiting, c == circles_waiting);
+    bool circling = color_[2 * v] >= circles;
+    judge(graph, v, circling, static_cast<LoopKind>(circling ? color_[2 * v] - circles : 0));
   }
 }
 
-void Walks::judge(Graph& graph, std::size_t node, bool circling, bool long_wait) {
+// Of the circle that begins at `first` and ends with the path.
+LoopKind Walks::kind_of(const std::vector<std::uint32_t>& path, std::uint32_t first) const {
+  LoopKind kind = LoopKind::outside;
+  for (auto it = std::find(path.begin(), path.end(), first); it != path.end(); ++it) {
+    const auto& node = world_.nodes[*it / 2];
+    if (!node || !node->long_wait()) continue;
+    kind = std::max(kind, node->spf_pending() ? LoopKind::waiting : LoopKind::idle);
+  }
+  return kind;
+}
+
+void Walks::judge(Graph& graph, std::size_t node, bool circling, LoopKind kind) {
   bool before = graph.since[node] != 0;
+  if (trace_ && (circling || before)) trace(graph, node, circling, before);
   if (circling) {
     if (!before) {
       graph.since[node] = sample_ + 1;  // 0 = does not circle
-      graph.long_wait[node] = false;
+      graph.kind[node] = LoopKind::outside;
       ++graph.circling;
     }
-    if (long_wait) graph.long_wait[node] = true;
+    graph.kind[node] = std::max(graph.kind[node], kind);
   } else if (before) {
     std::uint64_t from = std::exchange(graph.since[node], 0) - 1;
-    tally_.add(std::max<std::uint64_t>(sample_ - from, 1), graph.long_wait[node]);
+    tally_.add(std::max<std::uint64_t>(sample_ - from, 1), graph.kind[node]);
     --graph.circling;
+  }
+}
+
+// Called before judge() forgets. A loop is told when it ends.
+void Walks::trace(Graph& graph, std::size_t node, bool circling, bool before) {
+  graph.circle.resize(graph.since.size());
+  graph.began.resize(graph.since.size());
+  graph.causes.resize(graph.since.size());
+  if (circling) {
+    if (!before) {
+      graph.circle[node].clear();
+      graph.began[node] = next_ - kPeriod;
+      graph.causes[node].clear();
+    }
+    std::set<std::uint32_t> seen;
+    std::uint32_t state = static_cast<std::uint32_t>(2 * node);
+    while (state != kEnd && seen.insert(state).second) state = follow(graph, state);
+    std::set<std::size_t> now;
+    bool pending = false;
+    std::string circle = " [";
+    for (std::uint32_t first = state; state != kEnd;) {
+      graph.circle[node].insert(state / 2);
+      now.insert(state / 2);
+      pending = pending || world_.nodes[state / 2]->spf_pending();
+      circle += " n" + std::to_string(state / 2 + 1) + (state % 2 ? "r" : "");
+      state = follow(graph, state);
+      if (state == first) break;
+    }
+    graph.causes[node] += (trace_->differ(now) ? " N" : pending ? " W" : " O") + circle + " ]";
+  } else {
+    static const char* const kKinds[] = {" outside", " idle", " waiting"};
+    graph.causes[node] += kKinds[static_cast<int>(graph.kind[node])];
+    Time until = graph.began[node] + (sample_ + 1 - graph.since[node]) * kPeriod;
+    trace_->circled(graph.began[node], until, graph.circle[node], graph.name + " from n" + std::to_string(node + 1), graph.causes[node]);
   }
 }
 
@@ -242,7 +276,7 @@ std::string Walks::looping() const {
 
 void Walks::finish() {
   for (Graph& graph : graphs_) {
-    for (std::size_t v = 0; v < graph.since.size(); ++v) judge(graph, v, false, false);
+    for (std::size_t v = 0; v < graph.since.size(); ++v) judge(graph, v, false, LoopKind::outside);
   }
 }
 

@@ -11,21 +11,26 @@
 #include <string>
 
 #include "dmsc/wire/service_header.hpp"
+#include "tests/sim/loop_trace.hpp"
+#include "tests/sim/report.hpp"
 #include "tests/sim/world.hpp"
 
 namespace dmsc::sim {
 
+// Of the nodes packets circled over, at any of the samples: none was in LONG_WAIT; some were, but had no
+// run to wait for; some waited in it.
+enum class LoopKind : std::uint8_t { outside, idle, waiting };
+
 // How long packets went in circles.
 class LoopTally {
  public:
-  void add(std::uint64_t samples, bool long_wait);
-  std::uint64_t count(bool with_long_wait) const;
-  // Milliseconds that a share `q` of the loops did not exceed; 0 if there was none.
-  double quantile_ms(double q, bool with_long_wait) const;
+  void add(std::uint64_t samples, LoopKind kind);
   void merge(const LoopTally& other);
+  // Milliseconds -> loops of the kinds up to `last`.
+  Histogram histogram(LoopKind last) const;
 
  private:
-  std::map<std::uint64_t, std::uint64_t> outside_, inside_;  // samples -> loops, by LONG_WAIT
+  std::map<std::uint64_t, std::uint64_t> loops_[3];  // samples -> loops, by kind
 };
 
 class Walks final : public FibWatch {
@@ -36,6 +41,9 @@ class Walks final : public FibWatch {
   void destination(NodeId at, NodeId to) override;
   void route(NodeId at, const std::string& name) override;
   void links(NodeId at) override;
+  bool told() const override { return trace_ != nullptr; }
+  void tell(NodeId at, const std::string& what) override;
+  void holds(NodeId at, const wire::LsaKey& key, const wire::LsaVersion& version) override;
   void physical() { physical_ = true; }        // links or nodes came or went
   void names_changed() { names_ = true; }
 
@@ -48,6 +56,7 @@ class Walks final : public FibWatch {
   // Counts loops that still are.
   void finish();
   const LoopTally& tally() const { return tally_; }
+  LoopTrace* trace() { return trace_.get(); }
   std::uint64_t decisions() const { return decisions_; }
   std::uint64_t samples() const { return samples_; }
 
@@ -61,7 +70,10 @@ class Walks final : public FibWatch {
     std::vector<bool> stale;
     std::vector<std::uint32_t> stale_list;
     std::vector<std::uint64_t> since;          // first sample at which packets of a node circled
-    std::vector<bool> long_wait;               // a node of the circle waits in LONG_WAIT
+    std::vector<LoopKind> kind;                // of the circle of each node's packets, so far
+    std::vector<std::set<std::size_t>> circle; // only for a trace: the nodes it ran over, and when it began
+    std::vector<Time> began;
+    std::vector<std::string> causes;
     bool queued = false;
     std::size_t circling = 0;
   };
@@ -73,7 +85,9 @@ class Walks final : public FibWatch {
   std::uint32_t decide(wire::ServicePacket& packet, std::size_t node, bool repaired);
   std::uint32_t follow(const Graph& graph, std::uint32_t state) const;
   void color(Graph& graph);
-  void judge(Graph& graph, std::size_t node, bool circles, bool long_wait);
+  LoopKind kind_of(const std::vector<std::uint32_t>& path, std::uint32_t first) const;
+  void judge(Graph& graph, std::size_t node, bool circles, LoopKind kind);
+  void trace(Graph& graph, std::size_t node, bool circles, bool before);
 
   World& world_;
   std::uint64_t seed_;
@@ -88,6 +102,7 @@ class Walks final : public FibWatch {
   Time next_{};
   std::uint64_t sample_ = 0, samples_ = 0, decisions_ = 0;
   LoopTally tally_;
+  std::unique_ptr<LoopTrace> trace_;
 };
 
 }  // namespace dmsc::sim

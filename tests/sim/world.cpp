@@ -143,6 +143,7 @@ void World::boot(std::size_t node, std::uint64_t stored_epoch) {
   n.set_overload(now, overloaded[node]);
   n.settle(now);
   if (options.walk) walks_->physical();
+  if (walks_->trace() != nullptr) walks_->trace()->forget(node);
   if (watch != nullptr) watch->links(spec.id);
   wake(node);
 }
@@ -278,7 +279,11 @@ void World::send(std::size_t node, LinkId id, Bytes datagram) {
   const LinkSpec& link = links[number];
   const LinkEnd& to = link.ends[1 - end];
   if (options.mutation == Mutation::no_digest && datagram[1] == 5) return;
-  if (!carries(number, end) || (weather.loss > 0 && rng.chance(weather.loss))) return;
+  LoopTrace* trace = walks_->trace();
+  if (!carries(number, end) || (weather.loss > 0 && rng.chance(weather.loss))) {
+    if (trace != nullptr) trace->packet(now, node, to.node, datagram, std::nullopt);
+    return;
+  }
   if (weather.corrupt > 0 && rng.chance(weather.corrupt)) {
     std::size_t bit = rng.below(datagram.size() * 8);
     datagram[bit / 8] ^= static_cast<std::uint8_t>(1U << bit % 8);
@@ -290,7 +295,9 @@ void World::send(std::size_t node, LinkId id, Bytes datagram) {
     return late ? d + rng.between(Duration(0), kReorderMost) : d;
   };
   if (weather.duplicate > 0 && rng.chance(weather.duplicate)) deliver(to.node, to.id, datagram, delay());
-  deliver(to.node, to.id, std::move(datagram), delay());
+  Duration last = delay();
+  if (trace != nullptr) trace->packet(now, node, to.node, datagram, now + last);
+  deliver(to.node, to.id, std::move(datagram), last);
 }
 
 void World::deliver(std::size_t node, LinkId link, Bytes datagram, Duration delay) {

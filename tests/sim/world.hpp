@@ -22,6 +22,7 @@ struct Options {
   Tags tags = Tags::stub;
   bool walk = true;               // a packet walks from every node to every prefix every 10 ms
   Mutation mutation = Mutation::none;
+  Duration trace_loops{};         // tell why packets circled for longer than that; 0 = do not
   bool verbose = false;
   std::FILE* log = nullptr;       // every event, one line each
 };

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 MERGE = {"sum": lambda a, b: a + b, "max": max, "min": min}
 
@@ -16,6 +17,8 @@ class Figure:
     at_most: float | None = None
     at_least: float | None = None
     merge: str = "max"
+    q: float = 0                    # merge "quantile": `value` is this quantile of what was counted
+    histogram: dict[float, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -36,9 +39,26 @@ def parse(soak: str, line: str) -> Figure | None:
     try:
         found = json.loads(line)
         return Figure(soak, str(found["case"]), found["value"] + 0, str(found.get("unit", "")), found.get("at_most"),
-                      found.get("at_least"), found.get("merge", "max"))
+                      found.get("at_least"), found.get("merge", "max"), found.get("q", 0),
+                      {value: count for value, count in found.get("histogram", [])})
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def join(first: Figure, second: Figure) -> None:
+    """Takes the second into the first. The percentile of a whole is no function of those of its parts: what was
+    counted is added up."""
+    if first.merge != "quantile":
+        first.value = MERGE.get(first.merge, max)(first.value, second.value)
+        return
+    for value, count in second.histogram.items():
+        first.histogram[value] = first.histogram.get(value, 0) + count
+    missing = math.ceil(first.q * sum(first.histogram.values()))
+    for value in sorted(first.histogram):
+        missing -= first.histogram[value]
+        if missing <= 0:
+            first.value = value
+            return
 
 
 def merged(figures: list[Figure]) -> list[Figure]:
@@ -47,5 +67,5 @@ def merged(figures: list[Figure]) -> list[Figure]:
     for figure in figures:
         first = out.setdefault(figure.case, figure)
         if first is not figure:
-            first.value = MERGE.get(figure.merge, max)(first.value, figure.value)
+            join(first, figure)
     return list(out.values())

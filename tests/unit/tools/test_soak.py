@@ -43,6 +43,16 @@ def test_figures_of_copies_become_one():
     assert [(f.case, f.value, f.ok) for f in out] == [("loops", 3, False), ("slowest", 3, True), ("least", 5, True)]
 
 
+def test_a_percentile_of_copies_is_that_of_all_they_counted():
+    def line(*histogram):
+        return parse("s", json.dumps({"case": "p99", "value": 110, "merge": "quantile", "q": 0.99, "at_most": 20,
+                                      "histogram": histogram}))
+    few, many = [[10, 5], [110, 1]], [[10, 90], [20, 200]]
+    assert [f.value for f in merged([line(*few)])] == [110]
+    assert [(f.value, f.ok) for f in merged([line(*few), line(), line(*many)])] == [(20, True)]
+    assert [(f.value, f.ok) for f in merged([line(*many), line([110, 9])])] == [(110, False)]
+
+
 @pytest.mark.parametrize("line", ["seed 7: ok", "{", '{"case": "x"}', '{"case": "x", "value": "many"}', "[1]"])
 def test_what_is_no_figure_is_output(line):
     assert parse("s", line) is None

@@ -113,6 +113,17 @@ def test_a_case_of_the_simulator_fails_by_its_goal_or_its_oracle(tmp_path):
         assert out.names == [f"sim case calm: {why}"]
 
 
+def test_micro_loops_are_a_gate_of_enough_seeds(tmp_path, monkeypatch):
+    figure = ('echo \'{"case": "loops: p99", "value": 30, "unit": "ms", "merge": "quantile", "q": 0.99, "at_most": 20, '
+              '"histogram": [[10, 98], [30, 2]]}\'\n')
+    script = CALM + LOGS + figure + 'echo "$4 seeds, 0 failed, x"\n'
+    assert fake_simulator(tmp_path, script).failed == 0
+    monkeypatch.setattr(simulator, "SEEDS_OF_A_GOAL", 6)
+    out = fake_simulator(tmp_path, script)
+    assert out.names == ["sim figure loops: p99: 30 ms, at most 20"]
+    assert fake_simulator(tmp_path, script.replace("30", "20")).failed == 0
+
+
 def test_an_oracle_that_misses_a_fault_in_the_code_fails(tmp_path):
     out = fake_simulator(tmp_path, CALM + LOGS + '[ "$6" = blind ] && echo "seed 1: FAILED: a loop" && exit 1\n'
                                    'echo "$4 seeds, 0 failed, x"\n', faults=("blind", "missed"))
