@@ -49,15 +49,6 @@ Verdict towards(const Fib& fib, NodeId self, NodeId egress, wire::ServicePacket&
   return verdict;
 }
 
-// Puts the label of an explicit path in use on a packet of this node's own. Probes and traces
-// follow SPF: what they measure is the path that traffic would have without the policy.
-void take_path(const Fib& fib, wire::ServicePacket& packet) {
-  if (packet.label() || !packet.egress() || has_flag(packet, wire::kFlagLabelVoid)) return;
-  if (packet.kind() == wire::PacketKind::probe || packet.kind() == wire::PacketKind::trace) return;
-  PathLabel label = fib.path_label(packet.egress(), packet.destination());
-  if (label) packet.set_label(label);
-}
-
 // The label's entry if this packet may use it here.
 const LabelEntry* usable_label(const Fib& fib, const wire::ServicePacket& packet) {
   const LabelEntry* entry = fib.label(packet.label());
@@ -120,6 +111,16 @@ const char* to_string(DropReason reason) {
       return "not-allowed";
     case DropReason::draining:
       return "draining";
+    case DropReason::unsealed:
+      return "unsealed";
+    case DropReason::unknown_seal:
+      return "unknown-seal";
+    case DropReason::bad_seal:
+      return "bad-seal";
+    case DropReason::seal_replay:
+      return "seal-replay";
+    case DropReason::no_association:
+      return "no-association";
     case DropReason::count_:
       break;
   }
@@ -136,6 +137,7 @@ std::optional<wire::ErrorCode> error_for(DropReason reason) {
       return wire::ErrorCode::hop_limit;
     case DropReason::egress_unreachable:
     case DropReason::link_down:
+    case DropReason::no_association:
       return wire::ErrorCode::egress_unreachable;
     case DropReason::unknown_tlv:
       return wire::ErrorCode::unknown_tlv;
@@ -146,7 +148,10 @@ std::optional<wire::ErrorCode> error_for(DropReason reason) {
     case DropReason::deadline:
       return wire::ErrorCode::deadline;
     case DropReason::not_allowed:
+    case DropReason::unsealed:
       return wire::ErrorCode::not_allowed;
+    case DropReason::unknown_seal:
+      return wire::ErrorCode::unknown_key;
     case DropReason::draining:
       return wire::ErrorCode::draining;
     case DropReason::none:
@@ -155,6 +160,8 @@ std::optional<wire::ErrorCode> error_for(DropReason reason) {
     case DropReason::bad_tag:
     case DropReason::replay:
     case DropReason::bad_key:
+    case DropReason::bad_seal:
+    case DropReason::seal_replay:
     case DropReason::count_:
       break;
   }
@@ -187,6 +194,13 @@ const NextHop* choose_next_hop(const Fib& fib, const NodeRoute& route, std::uint
     if (pick-- == 0) break;
   }
   return last;
+}
+
+void take_path(const Fib& fib, wire::ServicePacket& packet) {
+  if (packet.label() || !packet.egress() || has_flag(packet, wire::kFlagLabelVoid)) return;
+  if (packet.kind() == wire::PacketKind::probe || packet.kind() == wire::PacketKind::trace) return;
+  PathLabel label = fib.path_label(packet.egress(), packet.destination());
+  if (label) packet.set_label(label);
 }
 
 Verdict decide(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {

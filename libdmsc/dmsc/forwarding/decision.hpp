@@ -30,6 +30,12 @@ enum class DropReason : std::uint8_t {
   deadline,
   not_allowed,
   draining,
+  // At a gateway, of sealed payload (docs/protocol.md, "Sealing"):
+  unsealed,        // a payload in clear, which this egress does not take
+  unknown_seal,    // sealed under an association that is not here
+  bad_seal,        // not what its ingress sealed
+  seal_replay,     // seen before, or too old to tell
+  no_association,  // ours, dropped: no keys shared with its egress
   count_,
 };
 const char* to_string(DropReason reason);
@@ -46,6 +52,10 @@ struct Verdict {
   bool by_label = false;
   bool repaired = false;  // the alternate was taken: kFlagRepaired was set
 };
+
+// Puts the label of an explicit path in use on a packet of this node's own that has none. Probes and
+// traces follow SPF: what they measure is the path that traffic would have without the policy.
+void take_path(const Fib& fib, wire::ServicePacket& packet);
 
 // Decides and rewrites what a hop rewrites: hop limit, label-void and repaired flags, the record
 // slot for kFlagTrace. The caller computes the hop block afterwards. `self` originates as well:

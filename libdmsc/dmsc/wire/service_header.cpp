@@ -31,6 +31,7 @@ constexpr TlvRule kRules[] = {
     {HeaderTlv::offset, "offset", 8, 8, 8},
     {HeaderTlv::deadline, "deadline", 4, 4, 4},
     {HeaderTlv::error, "error", 2, 255, 1},
+    {HeaderTlv::seal, "seal", 10, 10, 10},
     {HeaderTlv::timestamps, "timestamps", 8, 32, 8},
     {HeaderTlv::record, "record", 4, 252, 4},
     {HeaderTlv::trace_context, "trace context", 25, 25, 25},
@@ -295,6 +296,19 @@ void ServicePacket::set_hop_block(std::uint8_t key_id, std::uint8_t worker, std:
 }
 void ServicePacket::set_label(PathLabel label) { store(&data_[8], label.value, 4); }
 void ServicePacket::set_egress(NodeId node) { store(&data_[24], node.value, 4); }
+void ServicePacket::set_ingress(NodeId node) { store(&data_[28], node.value, 4); }
+
+void ServicePacket::drop_tail(std::size_t bytes) {
+  data_ = data_.first(data_.size() - std::min(bytes, payload().size()));
+  store(&data_[6], data_.size() - header_size(), 2);
+}
+
+void ServicePacket::forget_source() {
+  std::uint16_t& at = tlv_at_[static_cast<std::size_t>(HeaderTlv::source_name)];
+  if (at == 0) return;
+  data_[at] = static_cast<std::uint8_t>(HeaderTlv::empty);
+  at = 0;
+}
 
 bool ServicePacket::record_hop(NodeId node) {
   std::size_t at = tlv_at_[static_cast<std::size_t>(HeaderTlv::record)];

@@ -65,6 +65,7 @@ enum class HeaderTlv : std::uint8_t {
   source_instance = 4,  // 16 bits: who the answer goes to at the ingress
   offset = 5,           // message segmentation: offset 32, total 32
   error = 7,            // code 16, then text
+  seal = 9,             // key id 32, counter 48: the payload is sealed (forwarding/seal.hpp)
   deadline = 6,         // milliseconds left, 32
   timestamps = 8,       // up to four 64-bit nanosecond stamps
   record = 10,  // room for n node ids of 32 bits: a hop fills the first zero slot (kFlagTrace)
@@ -72,6 +73,7 @@ enum class HeaderTlv : std::uint8_t {
   quote = 14,          // error packets: the first bytes of the offending header
   ack = 16,            // message segments received: see docs/protocol.md
   ports = 18,          // source port 16, destination (service) port 16 of an L4 segment
+  empty = 254,         // means nothing: what a gateway makes of a TLV it takes out
 };
 
 enum class ErrorCode : std::uint16_t {
@@ -138,6 +140,13 @@ class ServicePacket {
   // Only the ingress gateway, or a hop that hands an egress-0 packet to its own pods, sets these.
   void set_label(PathLabel label);
   void set_egress(NodeId node);
+  // Only the gateway where an error ends that cannot be sure who reports it.
+  void set_ingress(NodeId node);
+  // What the egress does when it has opened a seal: the payload loses its last `bytes` (at most its
+  // size) and the datagram ends there.
+  void drop_tail(std::size_t bytes);
+  // The caller is anonymous from now on: the source name's TLV means nothing any more.
+  void forget_source();
   // Writes `node` into the first empty slot of the record TLV; false if there is none.
   bool record_hop(NodeId node);
   std::vector<NodeId> recorded_hops() const;
