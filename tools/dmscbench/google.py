@@ -22,6 +22,7 @@ BASELINES = {
     "database": {"lsdb_range_digest": "walked_range_digest"},
     "flooding": {"flood": "bare_relay", "flood_verified": "ed25519_verify", "verifier": "ed25519_verify"},
     "record": {"recorded": "unrecorded"},
+    "seal": {"seal_aes": "aead_aes", "open_aes": "aead_aes", "seal_chacha": "aead_chacha", "open_chacha": "aead_chacha"},
     "spf": {"spf": "textbook_dijkstra", "spf_unit": "textbook_dijkstra_unit", "repair_median": "full_median",
             "repair_p99": "full_p99", "alternates_repaired": "alternates_anew"},
 }

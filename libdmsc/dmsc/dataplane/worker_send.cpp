@@ -1,6 +1,7 @@
 // From a packet to the wire: hop block, queueing, own packets, error packets.
 #include <algorithm>
 
+#include "dmsc/dataplane/error_packet.hpp"
 #include "dmsc/dataplane/worker_impl.hpp"
 
 namespace dmsc::dataplane {
@@ -12,10 +13,6 @@ using wire::PacketKind;
 using wire::ServicePacket;
 
 namespace {
-
-// An error quotes the fixed header of the packet it is about.
-constexpr std::size_t kQuoteBytes = wire::kServiceFixedBytes;
-constexpr std::size_t kErrorTextMax = 200;
 
 Verdict refused(DropReason reason) {
   Verdict verdict;
@@ -82,19 +79,7 @@ void WorkerImpl::send_error(const ServicePacket& packet, wire::ErrorCode code,
                             std::string_view text) {
   if (packet.kind() == PacketKind::error || !packet.ingress()) return;
   if (!error_allowed(packet.ingress())) return;
-  wire::ServicePacketSpec spec = wire::reply_spec(packet, PacketKind::error);
-  spec.ingress = shared_.self;  // who reports: not necessarily whom the packet was for
-  spec.protocol = wire::PayloadProtocol::none;
-  spec.error = std::make_pair(code, text.substr(0, kErrorTextMax));
-  spec.quote = packet.datagram().first(kQuoteBytes);
-  auto error = wire::build_service_packet(spec, {});
-  if (!error) {  // names, record and text together are over the header's bound
-    spec.source = spec.destination = {};
-    spec.recorded = {};
-    spec.record_slots = 0;
-    spec.flags = wire::kFlagReply;
-    error = wire::build_service_packet(spec, {});
-  }
+  auto error = build_error_packet(packet, shared_.self, code, text);
   if (!error) return;
   auto view = ServicePacket::parse(*error);
   if (!view) return;
