@@ -105,6 +105,8 @@ struct EdgeHooks {
   std::function<PathLabel(const Name& destination, const InstancePin& pin, std::uint64_t flow)> label;
   // May `source` (empty = anonymous) at `ingress` call `destination`? Default: yes.
   std::function<bool(std::string_view source, NodeId ingress, const Name& destination)> allowed;
+  // Does a grant bind the name `source` to gateway `ingress`? Default: as the FIB says.
+  std::function<bool(std::string_view source, NodeId ingress)> granted;
   // Largest service datagram (service header and payload, in bytes) on every path to `egress`.
   // Default: 1400, as node::LinkSettings::mtu.
   std::function<std::size_t(NodeId egress)> path_mtu;

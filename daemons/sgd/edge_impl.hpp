@@ -79,6 +79,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   bool alive(const Name& destination, const InstancePin& pin) override;
   PathLabel label(const Name& destination, const InstancePin& pin, std::uint64_t flow) override;
   bool allowed(std::string_view source, NodeId ingress, const Name& destination) override;
+  bool granted(std::string_view source, NodeId ingress) override;
   std::size_t path_mtu(NodeId egress) override;
   Time now() override { return home.now(); }
   NodeId self() override { return home.self(); }

@@ -185,6 +185,18 @@ bool Edge::Impl::allowed(std::string_view source, NodeId ingress, const Name& de
   return !hooks.allowed || hooks.allowed(source, ingress, destination);
 }
 
+// The FIB holds what the RIB holds: names whose grants were checked. Names below a covering prefix are
+// granted with it.
+bool Edge::Impl::granted(std::string_view source, NodeId ingress) {
+  if (hooks.granted) return hooks.granted(source, ingress);
+  const forwarding::Match match = home.fib().match(source);
+  if (!match) return false;
+  for (const forwarding::InstanceEntry& entry : match->instances()) {
+    if (entry.egress == ingress) return true;
+  }
+  return false;
+}
+
 std::size_t Edge::Impl::path_mtu(NodeId egress) {
   return hooks.path_mtu ? hooks.path_mtu(egress) : kDefaultDatagram;
 }

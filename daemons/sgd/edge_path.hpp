@@ -33,6 +33,8 @@ class PathIo {
   virtual bool alive(const Name& destination, const InstancePin& pin) = 0;
   virtual PathLabel label(const Name& destination, const InstancePin& pin, std::uint64_t flow) = 0;
   virtual bool allowed(std::string_view source, NodeId ingress, const Name& destination) = 0;
+  // True if a grant binds `source` to gateway `ingress`: only then it names the caller.
+  virtual bool granted(std::string_view source, NodeId ingress) = 0;
   virtual std::size_t path_mtu(NodeId egress) = 0;
   virtual Time now() = 0;
   virtual NodeId self() = 0;
@@ -60,7 +62,7 @@ struct PathPort {
   X(no_instance) X(not_allowed) X(flow_limit) X(too_big) X(send_failed) X(port_refused)           \
   X(external_refused) X(unknown_flow) X(wrong_peer) X(no_endpoint) X(port_down) X(bad_segment)    \
   X(repinned) X(icmp_sent) X(icmp_limited) X(rst_sent) X(error_in) X(hint_ignored)                \
-  X(client_addresses_full) X(protocol_refused)
+  X(client_addresses_full) X(protocol_refused) X(source_not_granted)
 enum class Count : std::size_t {
 #define DMSC_EDGE_ENUM(name) name,
   DMSC_EDGE_COUNTERS(DMSC_EDGE_ENUM)

@@ -116,6 +116,10 @@ bool EdgePath::bind_client(InFlow& flow, const wire::ServicePacket& packet,
 }
 
 InFlow* EdgePath::open_in(wire::ServicePacket& packet, const Segment& segment) {
+  if (!packet.source().empty() && !io_.granted(packet.source(), packet.ingress())) {
+    count(Count::source_not_granted);
+    packet.forget_source();
+  }
   const Target* target = target_for(packet);
   if (target == nullptr) return nullptr;
   std::uint16_t endpoint_port =

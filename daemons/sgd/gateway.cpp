@@ -53,10 +53,13 @@ Gateway::Gateway(runtime::Daemon& daemon, Config config, std::unique_ptr<node::R
       config_(std::move(config)),
       router_(std::move(router)),
       node_(router_->node()),
-      home_(*node_.workers().front()),
+      seal_(GatewaySeal::make(node_, config_.router.dataplane)),
+      workers_(seal_ ? seal_->workers() : node_.workers()),
+      home_(*workers_.front()),
       identities_(config_.namespaces()),
       hub_(std::make_unique<MessageHub>(home_, identities_,
-                                        static_cast<std::uint32_t>(runtime::random_u64()))),
+                                        static_cast<std::uint32_t>(runtime::random_u64()),
+                                        datagram_limit(seal_ != nullptr))),
       uses_timer_(daemon.io()),
       stop_timer_(daemon.io()) {}
 
@@ -89,7 +92,11 @@ dmsc::Status Gateway::open() {
   register_topics();
   if (auto started = router_->start(prober_); !started) return started;
   extend_counters();
+  extend_seal_counters(node_, seal_.get(), alive_);
   data_paths_open_ = true;
+  if (seal_) {
+    if (auto sealing = seal_->start(); !sealing) return sealing;
+  }
   attach_sinks();
   if (auto opened = open_message_socket(); !opened) return opened;
   if (auto started = edge_->start(); !started) return with_context("edge", started.error());
@@ -113,11 +120,12 @@ void Gateway::make_edge() {
     hub_->note_use(destination.text(), 0);  // asked for every flow that is alive
     return PathLabel{};
   };
+  hooks.path_mtu = [limit = datagram_limit(seal_ != nullptr)](NodeId) { return limit; };
   edge_ = std::make_unique<Edge>(config_.edge, home_, std::move(hooks));
 }
 
 void Gateway::attach_sinks() {
-  for (dataplane::Worker* worker : node_.workers()) {
+  for (dataplane::Worker* worker : workers_) {
     sinks_.push_back(std::make_unique<GatewaySink>(*worker, home_, *hub_, *edge_));
     worker->post([worker, sink = sinks_.back().get()] { worker->set_sink(sink); });
   }
@@ -223,6 +231,12 @@ Result<std::string> Gateway::reload(Config config) {
     for (const PodNamespace& pod : c.pods) out.push_back(pod.name + pod.netns);
     return out;
   };
+  const auto& now = config_.router.dataplane;
+  const auto& then = config.router.dataplane;
+  if (now.security != then.security || now.unsealed != then.unsealed) {
+    return make_error(Errc::unsupported,
+                      "dataplane.security and dataplane.unsealed change only by a restart");
+  }
   if (names(config.edge) != names(config_.edge) || config.edge.zone != config_.edge.zone ||
       config.edge.host_enabled != config_.edge.host_enabled) {
     return make_error(Errc::unsupported,
@@ -267,9 +281,10 @@ void Gateway::stop_data_paths() {
     hub_->stop();
     stopped->set_value();
   });
-  for (dataplane::Worker* worker : node_.workers()) {
+  for (dataplane::Worker* worker : workers_) {
     worker->post([worker] { worker->set_sink(nullptr); });
   }
+  if (seal_) seal_->stop();
   future.wait_for(std::chrono::seconds(1));
 }
 

@@ -6,6 +6,7 @@
 //   message.sock ──► MessageHub ◄┤                                              home worker
 //   TUN, DNS, listeners ─► Edge ◄┘
 //                        GatewaySink ◄─ packets whose egress is this node       every worker
+//                        GatewaySeal: around the workers, seals and opens what passes
 #pragma once
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "dmsc/node/router.hpp"
 #include "dmsc/runtime/daemon.hpp"
 #include "sgd/config.hpp"
+#include "sgd/gateway_seal.hpp"
 #include "sgd/gateway_sink.hpp"
 #include "sgd/registrar.hpp"
 
@@ -55,6 +57,8 @@ class Gateway final : public runtime::Service<Config> {
   Config config_;
   std::unique_ptr<node::Router> router_;
   node::Node& node_;
+  std::unique_ptr<GatewaySeal> seal_;  // null: dataplane.security is none
+  std::vector<dataplane::Worker*> workers_;  // the node's, or sealing ones around them
   dataplane::Worker& home_;
   IdentityResolver identities_;
   std::unique_ptr<MessageHub> hub_;

@@ -125,6 +125,7 @@ void Gateway::register_topics() {
   edge_topic("namespaces", namespace_rows);
   edge_topic("names", name_rows);
   edge_topic("listeners", listener_rows);
+  register_seal_topics(node_, seal_.get(), alive_);
 }
 
 // The node's counters, and under "messages", "pods" and "edge" the gateway's.

@@ -19,16 +19,19 @@ bool serves(const LocalInstance& instance, std::string_view destination) {
 
 namespace {
 
-IngressConfig ingress_config(dataplane::Worker& home, std::uint32_t first_exchange) {
+IngressConfig ingress_config(dataplane::Worker& home, std::uint32_t first_exchange,
+                             std::size_t datagram_limit) {
   IngressConfig config;
+  config.datagram_limit = datagram_limit;
   config.self = home.self();
   config.first_exchange = first_exchange;
   config.new_flow = [&home] { return home.new_flow(); };
   return config;
 }
 
-EgressConfig egress_config(dataplane::Worker& home) {
+EgressConfig egress_config(dataplane::Worker& home, std::size_t datagram_limit) {
   EgressConfig config;
+  config.datagram_limit = datagram_limit;
   config.self = home.self();
   return config;
 }
@@ -38,12 +41,12 @@ double ms(Duration d) { return double(std::chrono::duration_cast<microseconds>(d
 }  // namespace
 
 MessageHub::MessageHub(dataplane::Worker& home, const IdentityResolver& identities,
-                       std::uint32_t first_exchange)
+                       std::uint32_t first_exchange, std::size_t datagram_limit)
     : home_(home),
       identities_(identities),
       routes_(home.fib()),
-      ingress_(ingress_config(home, first_exchange), routes_),
-      egress_(egress_config(home), *this),
+      ingress_(ingress_config(home, first_exchange, datagram_limit), routes_),
+      egress_(egress_config(home, datagram_limit), *this),
       view_(std::make_shared<GatewayView>()) {}
 
 void MessageHub::set_view(GatewayViewPtr view) { view_ = std::move(view); }

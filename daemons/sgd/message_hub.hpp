@@ -29,9 +29,10 @@ class MessageHub : private LocalServices {
   static constexpr std::size_t kMaxConnections = 4096;
   static constexpr std::size_t kMaxBacklogBytes = std::size_t{16} << 20;  // per connection
 
-  // `home` and `identities` outlive the hub. `first_exchange` is random.
+  // `home` and `identities` outlive the hub. `first_exchange` is random. `datagram_limit`: bytes of a
+  // service packet as the hub makes it, on every path.
   MessageHub(dataplane::Worker& home, const IdentityResolver& identities,
-             std::uint32_t first_exchange);
+             std::uint32_t first_exchange, std::size_t datagram_limit = 1400);
   ~MessageHub() override;  // after stop(), or when the worker no longer runs
 
   // Takes over a listening SEQPACKET socket.

@@ -68,6 +68,11 @@ const std::map<std::string, Layout>& layouts() {
         {},
         {"ingress", "prefix", "egress"},
         "ingress"}},
+      {"seals",
+       {{"peer", "state", "algorithm", "age_ms", "sealed", "opened", "refused", "problem"},
+        {"association", "role", "associations"},
+        {"peer"},
+        ""}},
       {"services", {{"prefix", "instances"}, {}, {"prefix"}, ""}},
   };
   return all;

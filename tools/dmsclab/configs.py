@@ -85,6 +85,7 @@ def _gateway(plan: Plan, node: Node) -> dict[str, Any]:
              "address": f"{plan.pod_address(pod.name)}/30", "external": pod.external}
             for pod in plan.topology.pods.values() if pod.gateway == node.name]
     return {**_router(plan, node), "pods": {"namespaces": pods},
+            "dataplane": {"unsealed": "by-name"},  # calls that every router matches by name: `dmsc-pod call --by-name`
             "names": {"zone": ZONE, "dns": DNS_ADDRESS}}
 
 

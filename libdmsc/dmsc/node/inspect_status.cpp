@@ -60,8 +60,7 @@ Json NodeImpl::status() const {
               {"spa", connected_spa()},
               {"domain_time", trust_.domain_time(now()).seconds},
               {"workers", plane_->workers().size()},
-              {"record", record_json(record_.get())},
-              {"payload_security", "none: payload travels in clear"}};
+              {"record", record_json(record_.get())}};
 }
 
 }  // namespace dmsc::node

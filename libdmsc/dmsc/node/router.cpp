@@ -9,6 +9,24 @@ namespace dmsc::node {
 
 namespace log = runtime::log;
 
+namespace {
+
+// Said by gateways, in one line of status; nothing of routers, which cannot tell.
+std::string security_text(const std::string& program, const runtime::DataplaneSection& dataplane) {
+  if (program != "sgd") return "";
+  if (dataplane.security == runtime::PayloadSecurity::none) {
+    return "; PAYLOAD IN CLEAR: dataplane.security is none";
+  }
+  switch (dataplane.unsealed) {
+    case runtime::UnsealedPolicy::refuse: return "; payload sealed";
+    case runtime::UnsealedPolicy::by_name: return "; payload sealed, taken in clear by name alone";
+    case runtime::UnsealedPolicy::accept: return "; payload sealed, BUT TAKEN IN CLEAR";
+  }
+  return "";
+}
+
+}  // namespace
+
 Router::Router(runtime::Daemon& daemon, runtime::RouterConfig config, std::string program)
     : daemon_(daemon),
       config_(std::move(config)),
@@ -58,6 +76,8 @@ Status Router::start(std::shared_ptr<InstanceProber> prober) {
   daemon_.status_details([this] {
     Json out = node_->status();
     out["scheduling"] = scheduling_->status_json();
+    std::string security = security_text(program_, config_.dataplane);
+    if (!security.empty()) out["payload_security"] = security.substr(2);
     return out;
   });
   renewer_ = std::make_unique<runtime::CertificateRenewer>(
@@ -98,7 +118,7 @@ void Router::show_status() {
   }
   std::string text = std::to_string(up) + " of " + std::to_string(all) + " neighbours up, " +
                      std::to_string(node_->data_plane().fib().prefix_count()) +
-                     " prefixes; payload in clear";
+                     " prefixes" + security_text(program_, config_.dataplane);
   if (std::string waits = node_->waiting_for(); !waits.empty()) text = "waiting for " + waits + "; " + text;
   if (node_->draining()) text = "drained; " + text;
   daemon_.status(text);

@@ -168,14 +168,17 @@ std::vector<LinkSection> read_links_section(const ConfigNode& root) {
   return links;
 }
 
-DataplaneSection read_dataplane_section(const ConfigNode& root) {
+DataplaneSection read_dataplane_section(const ConfigNode& root, std::string_view daemon) {
   ConfigNode section = root.section("dataplane");
   DataplaneSection dataplane;
   dataplane.workers = static_cast<unsigned>(section.integer("workers", {1, 1, 64}));
-  section.choice("security", {"none"}, 0);
   ConfigNode offloads = section.section("offloads");
   dataplane.udp_segment = offloads.boolean("udp_segment", true);
   dataplane.udp_gro = offloads.boolean("udp_gro", true);
+  if (daemon != "sgd") return dataplane;
+  dataplane.security = static_cast<PayloadSecurity>(section.choice("security", {"sealed", "none"}, 0));
+  dataplane.unsealed = static_cast<UnsealedPolicy>(
+      section.choice("unsealed", {"refuse", "by-name", "accept"}, 0));
   return dataplane;
 }
 
@@ -197,7 +200,7 @@ RouterConfig read_router_config(const ConfigNode& root, std::string_view daemon)
   config.node = read_node_section(root, daemon);
   config.enrol = read_enrol_section(root);
   config.links = read_links_section(root);
-  config.dataplane = read_dataplane_section(root);
+  config.dataplane = read_dataplane_section(root, daemon);
   config.spa = root.endpoints("spa", kSpaPort);
   config.scsc = root.endpoints("scsc", kScscPort);
   config.log = read_log_section(root);

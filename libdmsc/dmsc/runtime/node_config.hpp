@@ -49,13 +49,16 @@ struct LinkSection {                 // links[]: a point-to-point UDP neighbour
 // Same link in every respect that a reload can only change by closing and opening it.
 bool same_endpoints(const LinkSection& a, const LinkSection& b);
 
-enum class PayloadSecurity { none };
+enum class PayloadSecurity { sealed, none };
+enum class UnsealedPolicy { refuse, by_name, accept };
 
 struct DataplaneSection {  // dataplane:
   unsigned workers = 1;
   bool udp_segment = true;       // offloads:, each can be switched off at any time
   bool udp_gro = true;
-  PayloadSecurity security = PayloadSecurity::none;
+  // Of gateways; a router passes on what it is given.
+  PayloadSecurity security = PayloadSecurity::sealed;
+  UnsealedPolicy unsealed = UnsealedPolicy::refuse;  // what is taken that is not sealed
 };
 
 struct LogSection {  // log:
@@ -84,7 +87,7 @@ struct RouterConfig {
 NodeSection read_node_section(const ConfigNode& root, std::string_view daemon);
 EnrolSection read_enrol_section(const ConfigNode& root);
 std::vector<LinkSection> read_links_section(const ConfigNode& root);
-DataplaneSection read_dataplane_section(const ConfigNode& root);
+DataplaneSection read_dataplane_section(const ConfigNode& root, std::string_view daemon);
 LogSection read_log_section(const ConfigNode& root);
 RecordSection read_record_section(const ConfigNode& root);
 RouterConfig read_router_config(const ConfigNode& root, std::string_view daemon);

@@ -248,6 +248,7 @@ int main() {
     }
   }
   sgd::EdgeHooks hooks;
+  hooks.granted = [](std::string_view, NodeId) { return true; };
   hooks.choose = [&](const Name& name, std::uint64_t) -> std::optional<sgd::InstancePin> {
     std::lock_guard lock(mutex);
     auto it = routes.find(name.text());

@@ -193,3 +193,21 @@ TEST_CASE("config: an alias stands for what it names") {
                   "  - {name: x, local: 10.0.0.1, remote: 10.0.0.2, liveness: &l {multiplier: 3}}\n"
                   "  - {name: y, local: 10.0.0.1, remote: 10.0.0.3, liveness: *l}\n") == "");
 }
+
+TEST_CASE("config: a gateway seals unless told otherwise; a router has no say in it") {
+  auto read = [](const std::string& section) {
+    auto doc = ConfigDocument::parse("node: {name: sg-1}\ndataplane: " + section + "\n", "f.yaml");
+    RouterConfig c = read_router_config(doc->root(), "sgd");
+    doc->finish();
+    INFO(doc->report());
+    CHECK(doc->ok());
+    return c.dataplane;
+  };
+  CHECK(read("{}").security == PayloadSecurity::sealed);
+  CHECK(read("{}").unsealed == UnsealedPolicy::refuse);
+  CHECK(read("{security: none}").security == PayloadSecurity::none);
+  CHECK(read("{unsealed: by-name}").unsealed == UnsealedPolicy::by_name);
+  CHECK(read("{unsealed: accept}").unsealed == UnsealedPolicy::accept);
+  CHECK(report_of("node: {name: sr-1}\ndataplane: {security: sealed}\n") ==
+        "f.yaml:2:13: dataplane.security: unknown key\n");
+}

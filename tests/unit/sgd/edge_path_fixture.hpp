@@ -23,6 +23,7 @@ struct Gateway : PathIo {
   std::set<NodeId> cut_off;                      // originate() to these is dropped: no route
   std::map<NodeId, NodeId> detour;               // choose() knows after the first drop
   bool learnt = false, alive_now = true, allow = true, connected = true;
+  std::set<std::string> ungranted;               // sources no grant binds to their ingress
   std::size_t mtu = 1400;
   PathLabel label_now;
   Time clock{};
@@ -84,6 +85,7 @@ struct Gateway : PathIo {
   bool alive(const Name&, const InstancePin&) override { return alive_now; }
   PathLabel label(const Name&, const InstancePin&, std::uint64_t) override { return label_now; }
   bool allowed(std::string_view, NodeId, const Name&) override { return allow; }
+  bool granted(std::string_view source, NodeId) override { return ungranted.count(std::string(source)) == 0; }
   std::size_t path_mtu(NodeId) override { return mtu; }
   Time now() override { return clock; }
   NodeId self() override { return id; }

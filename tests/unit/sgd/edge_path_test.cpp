@@ -190,6 +190,21 @@ TEST_CASE("L4 segments: caller policy is asked at ingress and again at egress") 
   CHECK(parse_icmp_error(p.a.only(2).l4)->code == icmp::kAdminProhibited);
 }
 
+TEST_CASE("SE-25 L4 segments: a source name that no grant binds to the ingress is as good as none") {
+  Pair p;
+  p.b.ungranted.insert("A/1");
+  p.call(tcp(40000, 8080, kTcpSyn));
+  const Ip4Packet in = p.b.only(2);
+  EdgeSnapshot snapshot;
+  p.b.path.snapshot(snapshot);
+  REQUIRE(snapshot.flows.size() == 1);
+  CHECK(snapshot.flows[0].source.empty());
+  CHECK(p.b.path.counter(Count::source_not_granted) == 1);
+  // The answer finds its way all the same.
+  p.b.emit(2, make_packet(p.loopback, in.source, kProtoTcp, tcp(80, 40000, kTcpSyn | kTcpAck)));
+  CHECK(p.a.tun.size() == 1);
+}
+
 TEST_CASE("L4 segments: replies count only from the pinned egress and on the flow's ports") {
   Pair p;
   p.connect();

@@ -79,9 +79,10 @@ struct Fixture {
   FakeDaemon daemon{config.router.node};
   std::unique_ptr<runtime::Service<Config>> gateway;
 
+  static inline std::string more;  // of the configuration
   Config make_config() const {
     auto document = runtime::ConfigDocument::parse(
-        "node: {name: sg-4, state_dir: " + dir.path() + "/state, run_dir: " + dir.path() +
+        more + "node: {name: sg-4, state_dir: " + dir.path() + "/state, run_dir: " + dir.path() +
             "/run}\nservices_dir: " + dir.path() + "/services.d\n",
         "sgd.yaml");
     Config read = read_config(document->root());
@@ -118,6 +119,28 @@ TEST_CASE("gateway: start opens both of the pods' sockets, watches its workers a
   CHECK(runtime::now() - begun < seconds(8));
   CHECK(f.daemon.probes.at("worker-0")());
   CHECK(f.daemon.status_text.find("0 of 0 neighbours up") != std::string::npos);
+}
+
+TEST_CASE("gateway: payload is sealed unless told otherwise, and status says which") {
+  {
+    Fixture f;
+    CHECK(f.config.router.dataplane.security == runtime::PayloadSecurity::sealed);
+    CHECK(f.config.router.dataplane.unsealed == runtime::UnsealedPolicy::refuse);
+    CHECK(f.status().value("payload_security", "") == "payload sealed");
+    CHECK(f.daemon.status_text.find("payload sealed") != std::string::npos);
+    Config other = f.config;
+    other.router.dataplane.security = runtime::PayloadSecurity::none;
+    auto reloaded = f.gateway->reload(other);
+    REQUIRE_FALSE(reloaded);
+    CHECK(reloaded.error().message.find("dataplane.security") != std::string::npos);
+  }
+  Fixture::more = "dataplane: {security: none}\n";
+  {
+    Fixture f;
+    CHECK(f.status().value("payload_security", "") == "PAYLOAD IN CLEAR: dataplane.security is none");
+    CHECK(f.daemon.status_text.find("PAYLOAD IN CLEAR") != std::string::npos);
+  }
+  Fixture::more.clear();
 }
 
 TEST_CASE("gateway: drain is told in status and ends with undrain") {
