@@ -169,11 +169,60 @@ Result<std::shared_ptr<const Certificate>> CertificateCache::parse(ByteView der)
   return it->second;
 }
 
+namespace {
+
+// Of DER: the elements one after another.
+class Elements {
+ public:
+  explicit Elements(ByteView der) : left_(der) {}
+  // The next element, header included, if it has that tag; else nothing, and nothing follows.
+  ByteView take(int tag) {
+    const unsigned char* at = left_.data();
+    long size = 0;
+    int found = 0, kind = 0;
+    bool bad = left_.empty() || (ASN1_get_object(&at, &size, &found, &kind, static_cast<long>(left_.size())) & 0x80);
+    if (bad || found != tag) return left_ = {};
+    auto header = static_cast<std::size_t>(at - left_.data());
+    ByteView whole = left_.first(header + static_cast<std::size_t>(size));
+    body_ = whole.subspan(header);
+    left_ = left_.subspan(whole.size());
+    return whole;
+  }
+  ByteView body() const { return body_; }  // of the element last taken
+  bool done() const { return left_.empty(); }
+
+ private:
+  ByteView left_, body_;
+};
+
+constexpr std::uint8_t kEd25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};  // the AlgorithmIdentifier
+constexpr int kVersionTag = 0;
+
+}  // namespace
+
+// By hand: X509_verify() decodes the certificate and the key anew and fetches each algorithm, which costs
+// several times the signature, and a node checks one for every other node when it starts.
 bool issued_by(const Certificate& certificate, const Certificate& issuer) {
-  x509::X509Ptr cert = x509::decode(certificate.der);
-  x509::PkeyPtr key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, issuer.key.data(),
-                                                issuer.key.size()));
-  return cert && key && X509_verify(cert.get(), key.get()) == 1;
+  Elements outer(certificate.der);
+  outer.take(V_ASN1_SEQUENCE);
+  if (!outer.done()) return false;
+  Elements parts(outer.body());
+  ByteView to_be_signed = parts.take(V_ASN1_SEQUENCE);
+  Elements inner(parts.body());
+  ByteView algorithm = parts.take(V_ASN1_SEQUENCE);
+  parts.take(V_ASN1_BIT_STRING);
+  ByteView bits = parts.body();
+  inner.take(kVersionTag);
+  inner.take(V_ASN1_INTEGER);
+  ByteView named = inner.take(V_ASN1_SEQUENCE);  // the same algorithm, under the signature
+  crypto::Signature signature;
+  if (!parts.done() || bits.size() != signature.size() + 1 || bits[0] != 0) return false;
+  auto is_ed25519 = [](ByteView a) {
+    return std::equal(a.begin(), a.end(), std::begin(kEd25519), std::end(kEd25519));
+  };
+  if (!is_ed25519(algorithm) || !is_ed25519(named)) return false;
+  std::copy(bits.begin() + 1, bits.end(), signature.begin());
+  return crypto::verify(issuer.key, to_be_signed, signature);
 }
 
 std::string to_pem(ByteView der) {
