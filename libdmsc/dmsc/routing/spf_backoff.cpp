@@ -46,7 +46,9 @@ Duration SpfBackoff::gap_of(Duration debt) const {
 
 std::optional<Time> SpfBackoff::due() const {
   if (!wanted_) return std::nullopt;
-  Time due = last_run_ ? std::max(*wanted_, *last_run_ + gap_) : *wanted_;
+  // What one failure tells comes within LEARN: it waits no longer than routers wait in SHORT_WAIT.
+  Duration gap = state_ == State::short_wait ? std::min(gap_, config_.short_gap) : gap_;
+  Time due = last_run_ ? std::max(*wanted_, *last_run_ + gap) : *wanted_;
   if (state_ != State::long_wait && gap_ == Duration::zero()) return due;
   return std::min(due, last_event_ + std::clamp(gap_ / 8, config_.calm, config_.storm_calm));
 }

@@ -18,13 +18,13 @@
 // No gap: runs are not kept apart by a timer, which every router would have started at another
 // moment. A repaired SPF costs microseconds.
 //
-// Storm: eight runs are free, and five a second after that: each costs 200 ms, and debt of more
-// than 1.6 s is a storm. Then runs are a gap apart: 10 ms at first, twice as much for every second
-// of debt more, 5 s at most; and an urgent event that has to wait costs the same, once in 10 ms.
-// What decides is how much news there was in the last seconds, which all routers have heard alike,
-// and not how each of them happened to run. In a storm calm takes an eighth of the gap, 20 ms to
-// 500 ms; half a second without an event clears the debt. 100 flaps a second for a minute are 26
-// runs; what is lost meanwhile goes by its alternates.
+// Storm: six runs are free, and five a second after that: each costs 200 ms, and debt of more
+// than 1.2 s is a storm. Then runs are a gap apart: 10 ms at first, twice as much for every second
+// of debt more, 6 s at most, 15 ms in short_wait; and an urgent event that has to wait costs the
+// same, once in 10 ms. What decides is how much news there was in the last seconds, which all
+// routers have heard alike, and not how each of them happened to run. In a storm calm takes an
+// eighth of the gap, 20 ms to 500 ms; half a second without an event clears the debt. 100 flaps a
+// second for a minute are 28 runs; what is lost meanwhile goes by its alternates.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -37,8 +37,9 @@ struct SpfDelayConfig {
   Duration initial = milliseconds(0), shorter = milliseconds(20), longer = seconds(2);
   Duration holddown = seconds(4), learn = milliseconds(200);
   Duration calm = milliseconds(20), storm_calm = milliseconds(500);
-  Duration price = milliseconds(200), credit = milliseconds(1600), together = milliseconds(10);
-  Duration first_gap = milliseconds(10), doubling = seconds(1), largest_gap = seconds(5);
+  Duration price = milliseconds(200), credit = milliseconds(1200), together = milliseconds(10);
+  Duration short_gap = milliseconds(15);  // the largest in short_wait
+  Duration first_gap = milliseconds(10), doubling = seconds(1), largest_gap = seconds(6);
 };
 
 class SpfBackoff {
