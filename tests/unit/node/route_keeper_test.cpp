@@ -184,9 +184,9 @@ TEST_CASE("S4 S10 route keeper: a node that becomes reachable does not wait for 
   f.keeper.link_up(LinkId{2}, NodeId{3}, 10);
   f.node(1, {Fixture::to(2, 1, 1), Fixture::to(3, 2, 2)});
   f.node(3, {Fixture::to(2, 1, 2), Fixture::to(1, 2, 2)});
-  f.keeper.tick(f.now + milliseconds(150));
+  f.keeper.tick(f.now + milliseconds(15));
   CHECK(f.fib.node(NodeId{3}).distance == 20);
-  f.keeper.tick(f.now + milliseconds(200));
+  f.keeper.tick(f.now + milliseconds(20));
   CHECK(f.fib.node(NodeId{3}).distance == 10);
 }
 
