@@ -10,7 +10,7 @@ const std::vector<Persona>& personas() {
                                              "grants",    "policies",  "counters",  "events",   "metrics"};
   static const std::vector<Persona> all = [] {
     std::vector<std::string> gateway = node;
-    gateway.insert(gateway.end(), {"pods", "namespaces", "instances", "services", "flows", "calls", "names",
+    gateway.insert(gateway.end(), {"pods", "namespaces", "instances", "services", "flows", "seals", "calls", "names",
                                    "listeners"});
     return std::vector<Persona>{
         {"sgctl", "sgd", "service gateway", gateway},
