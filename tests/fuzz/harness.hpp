@@ -47,7 +47,7 @@ void round_trip(const dmsc::Result<T>& decoded, Decode decode) {
     require(!decoded.error().message.empty(), "an error says what is wrong");
     return;
   }
-  dmsc::Bytes again = encode(*decoded);
+  auto again = encode(*decoded);  // Bytes, or an array where the size is fixed
   auto twice = decode(dmsc::ByteView(again));
   require(twice.ok(), "what was encoded decodes");
   require(*twice == *decoded, "decode(encode(x)) == x");
