@@ -28,6 +28,16 @@ bool is_handshake(const ServicePacket& packet) {
          packet.payload_protocol() == PayloadProtocol::handshake;
 }
 
+wire::ServicePacketSpec handshake_spec(Worker& from, NodeId to) {
+  wire::ServicePacketSpec spec;
+  spec.kind = PacketKind::one_way;
+  spec.protocol = PayloadProtocol::handshake;
+  spec.flow = from.new_flow();
+  spec.egress = to;
+  spec.ingress = from.self();
+  return spec;
+}
+
 // What an error packet says, and what it says it of.
 struct Reported {
   ErrorCode code = ErrorCode::internal;
@@ -156,13 +166,7 @@ void SealingWorker::send_error(const ServicePacket& packet, ErrorCode code, std:
 
 void SealingWorker::send_frame(NodeId peer, Bytes payload) {
   inner_.post([this, peer, payload = std::move(payload)] {
-    wire::ServicePacketSpec spec;
-    spec.kind = PacketKind::one_way;
-    spec.protocol = PayloadProtocol::handshake;
-    spec.flow = inner_.new_flow();
-    spec.egress = peer;
-    spec.ingress = inner_.self();
-    auto packet = wire::build_service_packet(spec, payload);
+    auto packet = wire::build_service_packet(handshake_spec(inner_, peer), payload);
     if (packet) inner_.originate(*packet);  // lost ones are sent again
   });
 }
@@ -170,13 +174,7 @@ void SealingWorker::send_frame(NodeId peer, Bytes payload) {
 // The responder waits for something sealed; it has no payload and ends at the other gateway's
 // worker.
 void SealingWorker::confirm(NodeId id) {
-  wire::ServicePacketSpec spec;
-  spec.kind = PacketKind::one_way;
-  spec.protocol = PayloadProtocol::handshake;
-  spec.flow = inner_.new_flow();
-  spec.egress = id;
-  spec.ingress = inner_.self();
-  if (auto packet = wire::build_service_packet(spec, {})) originate(*packet);
+  if (auto packet = wire::build_service_packet(handshake_spec(inner_, id), {})) originate(*packet);
 }
 
 // ---- keys ---------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ Duration worst_outage(const routing::SpfDelayConfig& delays, Duration spread, st
 
 // After its first adjacencies sr-3 is in LONG_WAIT when the others come up. sr-2 has heard of sr-3's link to
 // sg-3 and sends there by sr-3; sr-3 has not run SPF over that link and sends by sr-2 until it has: up to
-// LONG, were it not that all routers end their wait together, 200 ms after the last event.
+// LONG, were it not that all routers end their wait together, 20 ms after the last event.
 TEST_CASE("S10 a router that returns makes no loop of more than a tenth of a second") {
   const routing::SpfDelayConfig delays;
   REQUIRE(delays.longer == seconds(2));
