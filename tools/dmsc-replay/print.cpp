@@ -57,6 +57,7 @@ std::string details(const Input& in) {
   switch (in.type) {
     case InputType::receive:
     case InputType::receive_runt:
+    case InputType::receive_waited:
       return on_link(in.link) + describe_datagram(in.bytes) + (in.bad_tag ? " BAD TAG" : "");
     case InputType::add_link:
     case InputType::change_link:

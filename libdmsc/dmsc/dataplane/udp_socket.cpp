@@ -32,6 +32,7 @@ void set_options(int fd, int family, const UdpOptions& options) {
     set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   }
   if (options.trains) set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
+  if (options.share_port) set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (options.high_priority) {
     set_int(fd, SOL_SOCKET, SO_PRIORITY, 6);
     constexpr int kCs6 = 0xc0;

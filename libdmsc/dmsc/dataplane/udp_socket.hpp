@@ -28,6 +28,7 @@ struct UdpOptions {
   int buffer_bytes = 1 << 20;   // of each direction; the kernel may give less
   bool any_port_if_taken = false;
   bool trains = false;          // UDP_GRO: may receive several datagrams as one message
+  bool share_port = false;      // SO_REUSEPORT: with a socket there that has it too
   bool high_priority = false;   // control traffic: SO_PRIORITY and DSCP CS6 (RFC 4594)
 };
 

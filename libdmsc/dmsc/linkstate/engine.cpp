@@ -129,7 +129,7 @@ void Engine::Impl::dispatch(Time now, Link& l, const wire::PduHeader& header, By
     // The neighbour sends these only once it is up, and it is up only if it has heard us.
     if (!l.up()) bring_up(now, l);
     if (!l.up()) return;  // there is no room for it
-    l.last_heard = now;
+    l.last_heard = std::max(l.last_heard, arrived);
     switch (header.type) {
       case wire::PduType::keepalive: done = handle_keepalive(now, l, body); break;
       case wire::PduType::update: done = handle_update(now, l, body); break;
@@ -203,9 +203,10 @@ Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
-void Engine::receive(Time now, LinkId id, ByteView datagram) {
-  impl_->recorder.datagram(now, id, datagram);
+void Engine::receive(Time now, LinkId id, ByteView datagram, Duration waited) {
+  impl_->recorder.datagram(now, id, datagram, waited);
   impl_->pass(now);
+  impl_->arrived = now - waited;
   Link* l = impl_->link(id);
   if (impl_->stopped || l == nullptr || !l->interface_up) return;
   impl_->receive(now, *l, datagram);

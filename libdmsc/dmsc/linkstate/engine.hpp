@@ -215,7 +215,8 @@ class Engine {
   void remove_link(Time now, LinkId link);
   void change_link(Time now, LinkConfig link);            // metric, liveness, capacity
   void interface_state(Time now, LinkId link, bool up);   // down is proof and acts at once
-  void receive(Time now, LinkId link, ByteView datagram);
+  // `waited`: how long ago it arrived, if nobody looked at once (LS-V8): keepalives count from then.
+  void receive(Time now, LinkId link, ByteView datagram, Duration waited = {});
   void tick(Time now);                                    // call at or after next_deadline()
   // `valid`: install; `!valid`: drop and charge.
   void verdict(Time now, std::uint64_t ticket, bool valid);

@@ -115,6 +115,7 @@ struct Link {
 
   // liveness.cpp
   unsigned polls_left = 0;
+  Time polls_since{};               // what arrived before is no answer
   Duration poll_gap{};
 
   // flooding.cpp
@@ -215,10 +216,14 @@ struct Engine::Impl {
   void negotiate(Link& link, const wire::Hello& hello);
   void send_keepalive(Time now, Link& link, std::uint8_t flags);
   Status handle_keepalive(Time now, Link& link, ByteView body);
+  Time arrived{};  // the datagram being received
   Status handle_mtu_probe(Time now, Link& link, ByteView body);
   void tick_liveness(Time now, Link& link);
   void send_due_keepalive(Time now, Link& link);
   void share_wakeup(Time now);
+  bool together(Time now, const Link& link) const;
+  Time drawn_at{}, drawn_due{};  // the last keepalive that left by itself, and its next
+  Duration drawn_for{};          // its interval
   void tick_polls(Time now, Link& link);
   void start_polls(Time now, Link& link);
 
@@ -302,7 +307,8 @@ struct Engine::Impl {
   // So that an input or a timer of one link costs nothing for the others.
   DueHeap<Link> link_due;
   std::vector<Link*> touched_links;  // since when deadlines were settled and packets left
-  std::vector<Link*> near_links;     // of share_wakeup(), kept for their memory alone
+  // Of share_wakeup(), kept for their memory alone.
+  std::vector<Link*> near_links, greeted_links;
   std::vector<LinkId> due_links;     // of tick(), the same
   Duration quickest = Duration::max() / 4;  // at most the interval of every link that is up
   Outputs outputs;

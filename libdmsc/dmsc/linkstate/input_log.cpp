@@ -14,6 +14,7 @@ const char* to_string(InputType type) {
     case InputType::interface_state: return "interface";
     case InputType::receive: return "receive";
     case InputType::receive_runt: return "receive-runt";
+    case InputType::receive_waited: return "receive-waited";
     case InputType::tick: return "tick";
     case InputType::verdict: return "verdict";
     case InputType::undecided: return "undecided";
@@ -127,11 +128,15 @@ void InputRecorder::bytes(InputType type, Time now, ByteView bytes) {
   e.body.blob(bytes);
 }
 
-void InputRecorder::datagram(Time now, LinkId link, ByteView datagram) {
+void InputRecorder::datagram(Time now, LinkId link, ByteView datagram, Duration waited) {
   if (!on()) return;
   bool whole = datagram.size() < wire::kPduOverhead;
-  Entry e(*this, whole ? InputType::receive_runt : InputType::receive, now);
+  InputType type = whole                       ? InputType::receive_runt  // changes nothing, whenever it came
+                   : waited == Duration::zero() ? InputType::receive
+                                                : InputType::receive_waited;
+  Entry e(*this, type, now);
   e.body.varint(link.value);
+  if (type == InputType::receive_waited) e.body.varint(static_cast<std::uint64_t>(waited.count()));
   e.body.raw(whole ? datagram : datagram.first(datagram.size() - wire::kPduTrailerBytes));
 }
 

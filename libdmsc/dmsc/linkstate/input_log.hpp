@@ -46,6 +46,7 @@ enum class InputType : std::uint8_t {
   set_link_drain,
   undecided,
   too_many_prefixes,
+  receive_waited,  // a datagram that arrived a while before
   signature = 64,  // results, after their input
   bad_tag,
   mark,            // digest and count of LSAs after the inputs so far: what a replay must reach
@@ -71,7 +72,7 @@ class InputRecorder {
   void of_link(InputType type, Time now, LinkId link, std::uint64_t a = 0, std::uint64_t b = 0);
   void number(InputType type, Time now, std::uint64_t a, std::uint64_t b = 0);
   void bytes(InputType type, Time now, ByteView bytes);
-  void datagram(Time now, LinkId link, ByteView datagram);
+  void datagram(Time now, LinkId link, ByteView datagram, Duration waited);
   void keys(Time now, const crypto::KeyChain& keys);
   void prefixes(Time now, const std::vector<wire::PrefixEntry>& entries);
   void grants(Time now, const std::vector<Bytes>& grants);
@@ -91,7 +92,7 @@ struct Input {
   InputType type = InputType::poll;
   Time now{};
   LinkId link;
-  std::uint64_t a = 0, b = 0;              // flag, ticket, origin, metric, bits per second
+  std::uint64_t a = 0, b = 0;              // flag, ticket, origin, metric, bits per second, ns
   Bytes bytes;                             // datagram with a void tag, certificate, LSA
   LinkConfig config;
   crypto::KeyChain keys;                   // ids with void secrets

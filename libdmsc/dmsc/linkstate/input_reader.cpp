@@ -5,6 +5,9 @@
 namespace dmsc::linkstate {
 namespace {
 
+// In a socket, in nanoseconds: a day. What is longer is damage.
+constexpr std::uint64_t kMostWaited = 86'400'000'000'000;
+
 Error broken(const char* what, std::size_t at) {
   return make_error(Errc::invalid, "record: entry at byte ", std::to_string(at), ": ", what,
                     " is malformed");
@@ -192,9 +195,12 @@ Result<Input> InputReader::parse(InputType type, ByteView body) {
       break;
     case InputType::receive:
     case InputType::receive_runt:
+    case InputType::receive_waited:
       in.link = LinkId{r.number<std::uint32_t>()};
+      if (type == InputType::receive_waited) in.a = r.varint();
+      good = in.a <= kMostWaited;
       in.bytes = to_bytes(r.rest());
-      if (type == InputType::receive) in.bytes.resize(in.bytes.size() + wire::kPduTrailerBytes);
+      if (type != InputType::receive_runt) in.bytes.resize(in.bytes.size() + wire::kPduTrailerBytes);
       break;
     case InputType::verdict:
     case InputType::undecided:

@@ -10,6 +10,7 @@ std::uint64_t clock_of(Time now) {
 }
 
 constexpr Duration kMinPollGap = milliseconds(2);
+constexpr Duration kOneInstant = milliseconds(2);  // a driver reads its clock more than once in a turn
 constexpr std::uint32_t kLossCountLimit = 64;  // one outage is not counted for ever
 
 // A wake-up costs more than a keepalive: what would be due in a moment leaves in this one.
@@ -60,20 +61,20 @@ Status Engine::Impl::handle_keepalive(Time now, Link& l, ByteView body) {
   auto k = wire::decode_keepalive(body);
   if (!k) return k.error();
   ++counters.keepalives_in;
-  l.poll_due.reset();  // whatever was suspected, the neighbour is alive
+  if (arrived >= l.polls_since) l.poll_due.reset();  // whatever was suspected, the neighbour is alive
   if (k->sequence > l.heard_sequence) {
     std::uint32_t missing = k->sequence - l.heard_sequence - 1;
     for (std::uint32_t i = 0; i < std::min(missing, kLossCountLimit); ++i) l.loss.add(true);
     l.loss.add(false);
     l.heard_sequence = k->sequence;
     l.echo_sent = k->sent;
-    l.echo_received = clock_of(now);
+    l.echo_received = clock_of(arrived);
   }
-  if (k->echo_sent != 0 && k->echo_sent <= clock_of(now)) {
+  if (k->echo_sent != 0 && k->echo_sent <= clock_of(arrived)) {
     Duration round_trip = measure::round_trip({static_cast<std::int64_t>(k->echo_sent),
                                                static_cast<std::int64_t>(k->echo_received),
                                                static_cast<std::int64_t>(k->sent),
-                                               static_cast<std::int64_t>(clock_of(now))});
+                                               static_cast<std::int64_t>(clock_of(arrived))});
     l.delay.add(round_trip);
     l.least_delay.add(round_trip);
   }
@@ -87,26 +88,50 @@ Status Engine::Impl::handle_keepalive(Time now, Link& l, ByteView body) {
 
 void Engine::Impl::send_due_keepalive(Time now, Link& l) {
   send_keepalive(now, l, 0);
-  l.keepalive_due = now + random.between(l.interval - l.interval / 8, l.interval);
+  // One draw for all that leave at this instant: then they are due at one instant again.
+  if (!together(now, l)) {
+    drawn_at = now;
+    drawn_for = l.interval;
+    drawn_due = now + random.between(l.interval - l.interval / 8, l.interval);
+  }
+  l.keepalive_due = drawn_due;
 }
 
-// A timer has fired: the keepalives of the other links leave with it.
+// Whether keepalives of this link's interval are leaving now.
+bool Engine::Impl::together(Time now, const Link& l) const {
+  return l.interval == drawn_for && now < drawn_at + std::min<Duration>(kOneInstant, l.interval / 8);
+}
+
+// A timer has fired: the keepalives of the other links leave with it. Of links with the interval of one
+// whose keepalive is leaving also those due within half of it: once early, and from then on together. Hellos
+// due within an interval go along.
 void Engine::Impl::share_wakeup(Time now) {
   near_links.clear();
-  link_due.visit(now + kShareWakeup, [this, now](Link& l) {
-    if (keepalive_near(now, l)) near_links.push_back(&l);
+  greeted_links.clear();
+  link_due.visit(now + std::max(kShareWakeup, drawn_for / 2), [this, now](Link& l) {
+    if (!l.up()) return;
+    bool same = together(now, l);
+    if ((same && l.keepalive_due <= now + l.interval / 2) || keepalive_near(now, l)) near_links.push_back(&l);
+    bool unhurried = l.synchronised && l.loss_notices == 0;
+    if (same && unhurried && l.hello_due <= now + l.interval) greeted_links.push_back(&l);
   });
-  std::sort(near_links.begin(), near_links.end(),
-            [](const Link* a, const Link* b) { return a->config.id < b->config.id; });
+  auto by_id = [](const Link* a, const Link* b) { return a->config.id < b->config.id; };
+  std::sort(near_links.begin(), near_links.end(), by_id);
   for (Link* l : near_links) {
     touch(*l);
     send_due_keepalive(now, *l);
+  }
+  std::sort(greeted_links.begin(), greeted_links.end(), by_id);
+  for (Link* l : greeted_links) {
+    touch(*l);
+    send_hello(now, *l);
   }
 }
 
 void Engine::Impl::start_polls(Time now, Link& l) {
   if (l.poll_due) return;
   l.polls_left = kPolls;
+  l.polls_since = now;
   l.poll_gap = std::max<Duration>(kMinPollGap, 2 * l.delay.mean());
   l.poll_due = now;
   tick_polls(now, l);

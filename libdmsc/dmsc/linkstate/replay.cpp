@@ -88,7 +88,10 @@ Outputs Replay::Impl::apply(Input& in) {
     case InputType::change_link: engine.change_link(in.now, std::move(in.config)); break;
     case InputType::interface_state: engine.interface_state(in.now, in.link, in.a != 0); break;
     case InputType::receive:
-    case InputType::receive_runt: engine.receive(in.now, in.link, in.bytes); break;
+    case InputType::receive_runt:
+    case InputType::receive_waited:
+      engine.receive(in.now, in.link, in.bytes, Duration(static_cast<std::int64_t>(in.a)));
+      break;
     case InputType::tick: engine.tick(in.now); break;
     case InputType::verdict: engine.verdict(in.now, in.a, in.b != 0); break;
     case InputType::undecided: engine.undecided(in.now, in.a); break;

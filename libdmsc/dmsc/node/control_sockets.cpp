@@ -5,6 +5,9 @@
 #include <cerrno>
 
 #include "dmsc/dataplane/udp_socket.hpp"
+#include "dmsc/node/keepalive_socket.hpp"
+#include "dmsc/runtime/clock.hpp"
+#include "dmsc/runtime/log.hpp"
 
 namespace dmsc::node {
 
@@ -14,15 +17,43 @@ struct ControlSockets::Socket {
   SocketAddress local;
   std::string interface;
   boost::asio::posix::stream_descriptor descriptor;  // owns the descriptor
+  std::unique_ptr<KeepaliveSocket> keepalives;       // null: the kernel cannot
+  bool flooded = false;                              // somebody sends what look like keepalives in masses
 };
 
 namespace {
+
 constexpr std::size_t kMaxControlDatagram = 9216;
-constexpr int kDatagramsPerTurn = 64;  // then timers and other sockets get their turn
+constexpr int kReadsPerTurn = 4;  // then timers and other sockets get their turn
+constexpr std::size_t kKeepalivesAtOnce = 256;
+constexpr Duration kKeepaliveReadGap = milliseconds(5);
+
 }  // namespace
 
+// Of one recvmmsg call: one system call says what is there and that there is no more.
+struct ControlSockets::Buffers {
+  static constexpr unsigned kBatch = 16;
+  std::array<std::array<std::uint8_t, kMaxControlDatagram>, kBatch> bytes;
+  std::array<sockaddr_storage, kBatch> names;
+  std::array<iovec, kBatch> parts;
+  std::array<mmsghdr, kBatch> messages;
+
+  unsigned receive(int fd) {
+    for (unsigned i = 0; i < kBatch; ++i) {
+      parts[i] = {bytes[i].data(), bytes[i].size()};
+      messages[i] = {};
+      messages[i].msg_hdr.msg_name = &names[i];
+      messages[i].msg_hdr.msg_namelen = sizeof names[i];
+      messages[i].msg_hdr.msg_iov = &parts[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    int n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
+    return n > 0 ? static_cast<unsigned>(n) : 0;
+  }
+};
+
 ControlSockets::ControlSockets(boost::asio::io_context& io, Hooks hooks)
-    : io_(io), hooks_(std::move(hooks)) {}
+    : io_(io), hooks_(std::move(hooks)), buffers_(std::make_unique<Buffers>()) {}
 
 ControlSockets::~ControlSockets() {
   while (!links_.empty()) close(links_.begin()->first);
@@ -42,7 +73,14 @@ Status ControlSockets::open(LinkId link, const SocketAddress& local, const std::
   auto fd = dataplane::open_udp(local, options);
   if (!fd) return with_context("control socket", fd.error());
   auto socket = std::make_shared<Socket>(io_, local, interface, fd->release());
+  auto keepalives = KeepaliveSocket::open(socket->descriptor.native_handle(), local, options);
+  if (keepalives) {
+    socket->keepalives = std::move(*keepalives);
+  } else {
+    runtime::log::debug("keepalives-unsorted", {{"local", local.text()}, {"reason", keepalives.error()}});
+  }
   links_[link] = LinkEntry{socket, {}};
+  choose(*socket);
   wait(socket);
   return Ok{};
 }
@@ -53,8 +91,9 @@ void ControlSockets::close(LinkId link) {
   auto socket = it->second.socket;
   links_.erase(it);
   for (auto& [id, entry] : links_) {
-    if (entry.socket == socket) return;
+    if (entry.socket == socket) return choose(*socket);
   }
+  socket->keepalives.reset();
   boost::system::error_code ignored;
   socket->descriptor.close(ignored);
 }
@@ -78,6 +117,26 @@ void ControlSockets::send(LinkId link, ByteView datagram) {
   if (n < 0 && (errno == ENETDOWN || errno == ENODEV)) hooks_.send_failed(link, errno);
 }
 
+void ControlSockets::set_urgent(LinkId link, bool urgent) {
+  auto it = links_.find(link);
+  if (it == links_.end() || it->second.urgent == urgent) return;
+  it->second.urgent = urgent;
+  choose(*it->second.socket);
+}
+
+void ControlSockets::choose(Socket& socket) {
+  if (!socket.keepalives) return;
+  bool sorts = !socket.flooded;
+  for (const auto& [id, entry] : links_) sorts = sorts && (entry.socket.get() != &socket || !entry.urgent);
+  socket.keepalives->sort(sorts);
+}
+
+void ControlSockets::forget_floods() {
+  for (const auto& [id, entry] : links_) {
+    if (std::exchange(entry.socket->flooded, false)) choose(*entry.socket);
+  }
+}
+
 void ControlSockets::wait(const std::shared_ptr<Socket>& socket) {
   socket->descriptor.async_wait(
       boost::asio::posix::stream_descriptor::wait_read,
@@ -90,22 +149,50 @@ void ControlSockets::wait(const std::shared_ptr<Socket>& socket) {
 }
 
 void ControlSockets::drain(const std::shared_ptr<Socket>& socket) {
-  std::array<std::uint8_t, kMaxControlDatagram> buffer;
-  for (int i = 0; i < kDatagramsPerTurn && socket->descriptor.is_open(); ++i) {
-    sockaddr_storage from{};
-    socklen_t size = sizeof from;
-    ssize_t n = ::recvfrom(socket->descriptor.native_handle(), buffer.data(), buffer.size(),
-                           MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
-    if (n < 0) break;
-    auto source = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
-    LinkId link = link_of(*socket, source);
-    if (!link) {
-      ++unknown_sources_;
-      continue;
+  ++wakeups_;
+  read_keepalives(*socket, runtime::now());  // in the order in which they were sent, about
+  for (int i = 0; i < kReadsPerTurn && socket->descriptor.is_open(); ++i) {
+    unsigned n = buffers_->receive(socket->descriptor.native_handle());
+    for (unsigned k = 0; k < n; ++k) {
+      const mmsghdr& m = buffers_->messages[k];
+      auto source = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&buffers_->names[k]),
+                                                 m.msg_hdr.msg_namelen);
+      take(*socket, source, ByteView(buffers_->bytes[k].data(), m.msg_len), Duration::zero());
     }
-    hooks_.receive(link, ByteView(buffer.data(), static_cast<std::size_t>(n)));
+    if (n < Buffers::kBatch) break;
   }
   hooks_.batch_done();
+}
+
+void ControlSockets::take(const Socket& socket, const SocketAddress& from, ByteView datagram, Duration waited) {
+  LinkId link = link_of(socket, from);
+  if (!link) {
+    ++unknown_sources_;
+  } else {
+    hooks_.receive(link, datagram, waited);
+  }
+}
+
+void ControlSockets::read_keepalives() {
+  Time now = runtime::now();
+  if (now < keepalives_read_ + kKeepaliveReadGap) return;
+  keepalives_read_ = now;
+  const Socket* last = nullptr;  // links of one socket are neighbours in the map, as a rule
+  for (const auto& [id, entry] : links_) {
+    if (entry.socket.get() != last) read_keepalives(*entry.socket, now);
+    last = entry.socket.get();
+  }
+}
+
+void ControlSockets::read_keepalives(Socket& socket, Time now) {
+  if (!socket.keepalives) return;
+  // Several of each neighbour are no flood yet: this node may have stood still.
+  std::size_t most = kKeepalivesAtOnce + 8 * links_.size();
+  std::size_t count = socket.keepalives->read(
+      now, most, [&](const SocketAddress& from, ByteView datagram, Duration waited) { take(socket, from, datagram, waited); });
+  if (count < most) return;
+  socket.flooded = true;  // a socket that is read now and then would overflow: real ones would be lost
+  choose(socket);
 }
 
 LinkId ControlSockets::link_of(const Socket& socket, const SocketAddress& from) const {

@@ -231,6 +231,7 @@ Json fib_writes(const NodeImpl& node) {
 Json counters(const NodeImpl& node, linkstate::Engine& engine, dataplane::DataPlane& plane) {
   Json control = control_counters(engine.counters());
   control["unknown_sources"] = node.control().unknown_sources();
+  control["socket_wakeups"] = node.control().wakeups();
   return Json{{"data", data_counters(plane.counters())},
               {"control", control},
               {"fib", fib_writes(node)},

@@ -52,6 +52,8 @@ void NodeImpl::schedule() {
   };
   sooner(routes_.next_deadline());
   if (trust_dirty_) sooner(reconsidered_ + kReconsiderGap);
+  if (at == armed_) return;
+  armed_ = at;
   if (!at) {
     timer_.cancel();
     return;
@@ -59,13 +61,18 @@ void NodeImpl::schedule() {
   timer_.expires_at(std::chrono::steady_clock::time_point(at->time_since_epoch()));
   timer_.async_wait(
       [this, alive = std::weak_ptr<bool>(alive_)](const boost::system::error_code& error) {
-        if (!error && !alive.expired()) on_timer();
+        if (error || alive.expired()) return;
+        armed_.reset();
+        on_timer();
       });
 }
 
 void NodeImpl::on_timer() {
   auto deadline = engine_.next_deadline();
-  if (deadline && *deadline <= now()) engine_.tick(now());
+  if (deadline && *deadline <= now()) {
+    control_.read_keepalives();  // before anything is concluded from silence
+    engine_.tick(now());
+  }
   if (trust_dirty_ && now() >= reconsidered_ + kReconsiderGap) reconsider();
   pump();
 }
@@ -92,7 +99,10 @@ bool NodeImpl::judged(const std::vector<Verifier::Answer>& answers) {
 void NodeImpl::take(const linkstate::AdjacencyUp& up) {
   LinkRecord* link = find_link(up.link);
   if (link == nullptr) return;
-  link->adjacent = true;
+  if (!std::exchange(link->adjacent, true)) {
+    link->adjacent_since = now();
+    control_.set_urgent(up.link, true);
+  }
   link->neighbour = up.neighbour;
   link->usable = true;
   dataplane::Neighbour neighbour;
@@ -120,6 +130,7 @@ void NodeImpl::take(const linkstate::AdjacencyDown& down) {
   LinkRecord* link = find_link(down.link);
   if (link != nullptr) {
     link->adjacent = false;
+    control_.set_urgent(down.link, false);
     link->resolve_again = now();
     if (auto finder = finders_.find(link->finder); finder != finders_.end()) {
       finder->second->adjacency(link->found, false);

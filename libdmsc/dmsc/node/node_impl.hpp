@@ -34,6 +34,7 @@ struct LinkRecord {
   SocketAddress local;
   std::vector<std::uint16_t> data_ports;
   bool adjacent = false;
+  Time adjacent_since{};
   NodeId neighbour;
   bool usable = true;               // the data path answers
   int interface_index = 0;
@@ -232,6 +233,7 @@ class NodeImpl final : public Node {
 
   boost::asio::steady_timer timer_, second_timer_, stop_timer_, drain_timer_;
   std::vector<wire::LsaPtr> foreseen_;  // room used again
+  std::optional<Time> armed_;  // what timer_ waits for
   bool pumping_ = false, started_once_ = false, stopping_ = false, stopped_ = false;
   runtime::log::RateLimiter refusal_log_{seconds(1), 20};
   bool trust_dirty_ = false;

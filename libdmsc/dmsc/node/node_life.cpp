@@ -140,7 +140,9 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                [this](NodeId origin, std::size_t count) {
                  engine_.too_many_prefixes(now(), origin, count);
                }}),
-      control_(io, {[this](LinkId link, ByteView datagram) { engine_.receive(now(), link, datagram); },
+      control_(io, {[this](LinkId link, ByteView datagram, Duration waited) {
+                      engine_.receive(now(), link, datagram, waited);
+                    },
                     [this] { pump(); },
                     [this](LinkId link, int) {
                       engine_.interface_state(now(), link, false);

@@ -9,6 +9,8 @@ namespace {
 
 namespace log = runtime::log;
 
+constexpr Duration kSettles = seconds(1);  // a new adjacency: then its keepalives may wait
+
 // Available bandwidth is told to the domain when it moved by a quarter: every word of it is flooded.
 bool moved(std::uint64_t told, std::uint64_t now_bps) {
   std::uint64_t larger = std::max(told, now_bps), smaller = std::min(told, now_bps);
@@ -24,12 +26,14 @@ std::uint64_t rate(std::uint64_t before, std::uint64_t after, Duration elapsed) 
 }  // namespace
 
 void NodeImpl::every_second() {
+  control_.forget_floods();
   for (const dataplane::LinkStats& stats : plane_->link_stats()) {
     LinkRecord* link = find_link(stats.link);
     if (link != nullptr) measure(*link, stats);
   }
   for (auto& [id, link] : links_) {
     if (!link.open) reopen(link);
+    if (link.adjacent && now() >= link.adjacent_since + kSettles) control_.set_urgent(id, false);
     if (link.open && !link.adjacent && now() >= link.resolve_again) resolve(link);
   }
   for (auto& [name, finder] : finders_) {

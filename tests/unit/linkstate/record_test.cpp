@@ -47,6 +47,13 @@ struct Recorded {
     e.interface_state(net.now, LinkId{1}, true);
     e.set_prefixes(net.now, {prefix("a/2")});
     e.receive(net.now, LinkId{1}, Bytes{1, 2, 3});
+    net.deliver = [this](Packet& p) {  // LS-V8
+      if (p.to == 1) waited_.emplace_back(net.now, p);
+      return p.to != 1;
+    };
+    net.run(milliseconds(60));
+    for (auto& [sent, p] : waited_) e.receive(net.now, p.link, p.datagram, net.now - sent);
+    net.deliver = {};
     e.recheck(net.now, NodeId{1});
     e.retry_waiting(net.now);
     e.too_many_prefixes(net.now, NodeId{3}, 100'001);
@@ -58,10 +65,12 @@ struct Recorded {
 
  private:
   int count_ = 0;
+  std::vector<std::pair<Time, Packet>> waited_;
 };
 
 // The digest a replay ends with; the first thing that differs in `diverged`.
-U128 play(ByteView tape, std::string& diverged, std::uint64_t* inputs = nullptr) {
+U128 play(ByteView tape, std::string& diverged, std::uint64_t* inputs = nullptr,
+          Fingerprint* fingerprint = nullptr) {
   auto replay = Replay::open(tape);
   REQUIRE(replay.ok());
   for (;;) {
@@ -74,6 +83,7 @@ U128 play(ByteView tape, std::string& diverged, std::uint64_t* inputs = nullptr)
     if (diverged.empty()) diverged = (*step)->diverged;
   }
   if (inputs != nullptr) *inputs = replay->reader().inputs();
+  if (fingerprint != nullptr) *fingerprint = replay->engine().fingerprint();
   return replay->engine().digest();
 }
 
@@ -83,7 +93,9 @@ TEST_CASE("records: a replay reaches the same digest, without any key") {
   Recorded recorded;
   std::string diverged;
   std::uint64_t inputs = 0;
-  CHECK(play(recorded.tape.bytes, diverged, &inputs) == recorded.net[1].engine.digest());
+  Fingerprint fingerprint;
+  CHECK(play(recorded.tape.bytes, diverged, &inputs, &fingerprint) == recorded.net[1].engine.digest());
+  CHECK(fingerprint == recorded.net[1].engine.fingerprint());  // also what waited, and how long
   CHECK(diverged.empty());
   CHECK(inputs > 100);
   CHECK(recorded.net[1].engine.counters().auth_failures > 0);  // refused tags were among the inputs

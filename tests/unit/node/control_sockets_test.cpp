@@ -66,7 +66,7 @@ struct Peer {
 struct Sockets {
   boost::asio::io_context io;
   std::vector<std::pair<std::uint32_t, std::string>> heard;
-  ControlSockets control{io, {[this](LinkId link, ByteView bytes) {
+  ControlSockets control{io, {[this](LinkId link, ByteView bytes, Duration) {
                                 heard.emplace_back(link.value, std::string(as_text(bytes)));
                               },
                               [] {}, [](LinkId, int) {}}};
