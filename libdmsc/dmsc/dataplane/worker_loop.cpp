@@ -13,13 +13,14 @@
 #include "dmsc/dataplane/receive_batch.hpp"
 #include "dmsc/dataplane/worker_impl.hpp"
 #include "dmsc/runtime/clock.hpp"
+#include "dmsc/runtime/priority.hpp"
 
 namespace dmsc::dataplane {
 namespace {
 
 constexpr int kMaxEvents = 64;
 // An idle worker still turns once in this time, so that a watchdog sees it alive.
-constexpr Duration kIdleRound = milliseconds(500);
+constexpr Duration kIdleRound = seconds(1);
 
 }  // namespace
 
@@ -81,6 +82,7 @@ void WorkerImpl::stop() {
 
 void WorkerImpl::run() {
   QsbrReader reader;
+  runtime::keep_timers_exact();
   now_ = runtime::now();
   if (index_ == 0) after(kLinkProbeInterval, [this] { link_probe_round(); });
   std::array<epoll_event, kMaxEvents> events;

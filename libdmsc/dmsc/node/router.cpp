@@ -97,7 +97,7 @@ Status Router::start(std::shared_ptr<InstanceProber> prober) {
   return Ok{};
 }
 
-// A worker turns at least every half second; one that does not is stuck.
+// A worker turns at least every second; one that does not is stuck.
 void Router::watch_workers() {
   for (dataplane::Worker* worker : node_->workers()) {
     auto last = std::make_shared<std::pair<std::uint64_t, Time>>(worker->rounds(), node_->now());

@@ -23,6 +23,7 @@
 #include "dmsc/runtime/files.hpp"
 #include "dmsc/runtime/log.hpp"
 #include "dmsc/runtime/notify.hpp"
+#include "dmsc/runtime/priority.hpp"
 #include "dmsc/runtime/startup_memory.hpp"
 
 namespace dmsc::runtime {
@@ -374,6 +375,7 @@ int run_any_daemon(int argc, char** argv, const AnyDaemonSpec& spec) {
     std::cout << file << ": ok\n";
     return 0;
   }
+  relax_timers();  // threads inherit it
   crypto::init();
   std::signal(SIGPIPE, SIG_IGN);
   gpr_set_log_function(log_grpc);

@@ -1,6 +1,7 @@
 #include "dmsc/runtime/priority.hpp"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 namespace dmsc::runtime {
 namespace {
 constexpr int kPreferred = -10;
+constexpr unsigned long kRelaxedNs = 50'000'000, kExactNs = 50'000;
 }
 
 int prefer_this_thread() {
@@ -30,5 +32,8 @@ bool prefer_this_session() {
   ::close(fd);
   return done;
 }
+
+void relax_timers() { ::prctl(PR_SET_TIMERSLACK, kRelaxedNs, 0, 0, 0); }
+void keep_timers_exact() { ::prctl(PR_SET_TIMERSLACK, kExactNs, 0, 0, 0); }
 
 }  // namespace dmsc::runtime

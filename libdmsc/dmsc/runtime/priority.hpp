@@ -13,4 +13,11 @@ int prefer_this_thread();
 // Without the right or without autogroups nothing happens; returns whether it was set.
 bool prefer_this_session();
 
+// How late the kernel may let time-outs of the calling thread end, and of threads it starts from now on
+// (PR_SET_TIMERSLACK): time-outs within that share a wake-up. gRPC's threads look at their timers a dozen
+// times a second while nothing happens; nothing of a call depends on it but the moment its deadline passes.
+void relax_timers();
+// Back to the kernel's 50 us, for a thread that keeps time. (A timerfd, as asio has, is exact anyway.)
+void keep_timers_exact();
+
 }  // namespace dmsc::runtime
