@@ -222,6 +222,7 @@ Json fib_writes(const NodeImpl& node) {
               {"last_node_route_us", us(w.last_node)},
               {"last_new_node_us", us(w.last_new_node)},
               {"last_prefix_route_us", us(w.last_prefix)},
+              {"last_drain_us", us(node.drained_at())},
               {"spf_runs", node.routes().spf_runs()},
               {"spf_ms", ms(node.routes().last_spf_took())}};
 }

@@ -41,6 +41,7 @@ void NodeImpl::drain(const DrainOrder& order, std::function<void(Status)> stored
   if (!order.link.empty() && link == kNode && !forgotten) {
     return stored(make_error(Errc::not_found, "no link '", order.link, "'"));
   }
+  drained_at_ = now();
   bool off = order.level == DrainLevel::none;
   if (order.link.empty()) {
     drains_.node = off ? std::nullopt : std::make_optional(Drain{order.level, order.reason});

@@ -121,6 +121,7 @@ class NodeImpl final : public Node {
   const ControlSockets& control() const { return control_; }
   const std::map<std::string, std::unique_ptr<LinkFinder>>& finders() const { return finders_; }
   Time started() const { return started_; }
+  Time drained_at() const { return drained_at_; }  // the last order to drain, or to end a drain
   bool ready() const { return ready_; }
   // "none", "soft", "hard", or "moving": on its way from soft to hard. Link 0 is the node.
   std::string drain_word(LinkId link) const;
@@ -196,6 +197,7 @@ class NodeImpl final : public Node {
 
   // node_quality.cpp
   void every_second();
+  void tidy_memory();
   void measure(LinkRecord& link, const dataplane::LinkStats& stats);
 
   // node_api.cpp
@@ -231,6 +233,7 @@ class NodeImpl final : public Node {
   SessionId session_;
   std::map<LinkId, std::shared_ptr<boost::asio::ip::udp::resolver>> resolvers_;
 
+  std::uint64_t lsas_seen_ = 0, lsas_tidied_ = 0;
   boost::asio::steady_timer timer_, second_timer_, stop_timer_, drain_timer_;
   std::vector<wire::LsaPtr> foreseen_;  // room used again
   std::optional<Time> armed_;  // what timer_ waits for
@@ -242,7 +245,8 @@ class NodeImpl final : public Node {
   Time reconsidered_{};
   std::set<wire::Revocation::NodeRef> rechecked_;
 
-  Time started_{};
+  Time started_{}, drained_at_{};
+  std::optional<Time> call_spas_at_;  // or once synchronised
   bool synchronised_ = false, spf_after_sync_ = false, ready_ = false;
   std::vector<std::function<void()>> when_ready_;
   DrainState drains_;

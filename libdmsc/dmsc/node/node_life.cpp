@@ -13,6 +13,8 @@ namespace log = runtime::log;
 // Time for the others to route around us before the adjacencies go (DESIGN section 5, "Drain"). It may be
 // soft only: until the good-bye, who has no other way still has this one.
 constexpr Duration kDrainWait = milliseconds(600);
+// A router that is not synchronised by then calls the SPAs all the same: link keys may have changed.
+constexpr Duration kCallSpas = seconds(3);
 // Time for the good-bye and for packets in flight.
 constexpr Duration kFarewell = milliseconds(50);
 
@@ -195,7 +197,12 @@ Status NodeImpl::start() {
   start_finders(settings_.finders);
   plane_->start();
   started_once_ = true;
-  if (spa_) spa_->set_targets(settings_.spas);
+  // Routes first: a router knows all it needs to form adjacencies, and many of them may start at once.
+  if (identity_.role == wire::NodeRole::router && !links_.empty()) {
+    call_spas_at_ = started_ + kCallSpas;
+  } else if (spa_) {
+    spa_->set_targets(settings_.spas);
+  }
   every_second();
   pump();
   return Ok{};
@@ -283,6 +290,7 @@ Status NodeImpl::reload(NodeSettings next) {
     if (!added) result = added;  // the others are still tried
   }
   start_finders(settings_.finders);
+  call_spas_at_.reset();
   if (spa_) spa_->set_targets(settings_.spas);
   pump();
   changed("neighbors");

@@ -3,12 +3,14 @@
 
 #include "dmsc/node/node_impl.hpp"
 #include "dmsc/runtime/log.hpp"
+#include "dmsc/runtime/startup_memory.hpp"
 
 namespace dmsc::node {
 namespace {
 
 namespace log = runtime::log;
 
+constexpr std::uint64_t kTidyAfter = 2000;   // LSAs
 constexpr Duration kSettles = seconds(1);  // a new adjacency: then its keepalives may wait
 
 // Available bandwidth is told to the domain when it moved by a quarter: every word of it is flooded.
@@ -25,7 +27,18 @@ std::uint64_t rate(std::uint64_t before, std::uint64_t after, Duration elapsed) 
 
 }  // namespace
 
+// A database that came all at once was queued, waited for its verdicts and was packed: several times its
+// size, in pieces between what stays. The allocator keeps all that unless asked.
+void NodeImpl::tidy_memory() {
+  std::uint64_t installed = engine_.counters().lsas_new;
+  bool calm = std::exchange(lsas_seen_, installed) == installed;
+  if (!calm || installed < lsas_tidied_ + kTidyAfter) return;
+  lsas_tidied_ = installed;
+  runtime::release_free_memory();
+}
+
 void NodeImpl::every_second() {
+  tidy_memory();
   control_.forget_floods();
   for (const dataplane::LinkStats& stats : plane_->link_stats()) {
     LinkRecord* link = find_link(stats.link);
@@ -41,6 +54,10 @@ void NodeImpl::every_second() {
     sync_found(name);
   }
   tell_neighbors();
+  if (call_spas_at_ && (synchronised_ || now() >= *call_spas_at_)) {
+    call_spas_at_.reset();
+    if (spa_) spa_->set_targets(settings_.spas);
+  }
   look_at_expiry();
   routes_.age_withdrawn(now());
   if (record_) {

@@ -34,8 +34,8 @@ using detail::AnyService;
 
 constexpr auto kReadyLimit = seconds(10);
 constexpr auto kStopLimit = seconds(10);
-// After READY: when the work of joining is over too.
-constexpr auto kStartupOver = seconds(3);
+// After READY: when the work of joining is over too, here and at neighbours that start at the same time.
+constexpr auto kStartupOver = seconds(10);
 
 // gRPC's own messages join ours; a peer that keeps failing must not fill the journal.
 void log_grpc(gpr_log_func_args* message) {

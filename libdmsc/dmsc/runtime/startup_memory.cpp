@@ -60,8 +60,10 @@ std::size_t release_startup_memory() {
       released_kb += m.resident_kb;
     }
   }
-  ::malloc_trim(0);
+  release_free_memory();
   return released_kb * 1024;
 }
+
+void release_free_memory() { ::malloc_trim(0); }
 
 }  // namespace dmsc::runtime

@@ -10,5 +10,7 @@ namespace dmsc::runtime {
 // cache at the first touch, a microsecond each), and trims the heap. Returns the resident bytes
 // given back. Any thread; takes a few milliseconds. Where /proc is not mounted it only trims.
 std::size_t release_startup_memory();
+// Gives back what was freed, wherever it lies in the heap. Takes milliseconds: after a burst, not in it.
+void release_free_memory();
 
 }  // namespace dmsc::runtime
