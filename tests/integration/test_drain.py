@@ -18,7 +18,7 @@ from conftest import ROOT, TOPOLOGIES, lab_name
 SLACK = float(os.environ.get("DMSC_TEST_SLACK", "2"))
 RATE, DEADLINE = 200, "2s"
 NODES = ["sr-1", "sr-2", "sr-3", "sg-1", "sg-2", "sg-3", "sg-4"]
-REROUTED = 0.150 * 5                # s; the goal is 150 ms, the test allows five times that
+REROUTED = 0.150                    # s, from the order to the last route that changes at any node
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,14 @@ def none_failed(summary: Summary) -> None:
     assert summary.twice == 0, f"{summary.twice} of {summary.sent} calls ran twice"
 
 
+def rerouted(lab: Lab, router: str) -> float:
+    """Seconds from the router's last order to drain to the last route that changed at another node, by the daemons'
+    own stamps of the machine's one monotonic clock: asking takes longer than that."""
+    fib = {node: lab.show(node, "counters")["fib"] for node in NODES}
+    return (max(fib[node]["last_node_route_us"] for node in NODES if node != router)
+            - fib[router]["last_drain_us"]) / 1e6
+
+
 def transit(lab: Lab, at: str, router: str) -> bool:
     """Whether a shortest path of `at` passes through `router`."""
     return any(router in row["path"][1:-1] for row in lab.show(at, "paths"))
@@ -73,9 +81,11 @@ def test_dr7_a_router_drained_and_undrained_under_load_loses_no_packet(domain, l
     left = [node for node in NODES if node != "sr-2"]
     while left and time.monotonic() < started + 10:
         left = [node for node in left if transit(domain, node, "sr-2")]
-    took = time.monotonic() - started
-    print(f"all nodes re-routed and seen to be after {took * 1000:.0f} ms")
-    assert not left and took <= REROUTED * SLACK, f"{left} still use sr-2 after {took:.2f} s"
+    assert not left, f"{left} still use sr-2"
+    if level == "--soft":           # a hard one begins the same, but changes alternates later
+        took = rerouted(domain, "sr-2")
+        print(f"all nodes re-routed after {took * 1000:.1f} ms")
+        assert 0 < took <= REROUTED * SLACK
     domain.wait(lambda: status(domain, "sr-2")["drain"] == after, 6, "the drain to be complete")
     assert "sr-2" not in call(domain, "pod-1", "B/4", "which way").path
     assert status(domain, "sr-2")["drained"] == "test"

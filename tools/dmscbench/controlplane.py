@@ -25,6 +25,8 @@ LIMITS = {
     ("grid:5x5", "default", "down", "last_ms"): 10.0,
     ("grid:5x5", "default", "down", "restore_ms"): 1000.0,
     ("grid:5x5", "default", "silent", "outage_ms"): 350.0,
+    ("grid:5x5", "default", "drain", "moved_ms"): 150.0,
+    ("grid:5x5", "default", "drain", "outage_ms"): 0.0,
     ("grid:5x5", "default", "idle", "cpu_percent_per_neighbour"): 0.1,
     ("grid:5x5", "default", "idle", "rss_mb"): 24.0,
     ("grid:5x5", "liveness50", "silent", "outage_ms"): 155.0,

@@ -32,7 +32,7 @@ from peers import BirdOspf, FrrIsis, FrrOspf  # noqa: E402
 from stack import PROFILES, Stack  # noqa: E402
 
 STACKS: dict[str, type[Stack]] = {stack.name: stack for stack in (Ours, FrrOspf, FrrIsis, BirdOspf)}
-KINDS = ("cold", "down", "two", "silent", "idle")
+KINDS = ("cold", "down", "two", "silent", "idle", "drain")
 
 
 class Report:
@@ -78,6 +78,9 @@ def run_grid(net: Net, stack: Stack, kinds: list[str], repeats: int, report: Rep
         measure.settle(stack)
         if "idle" in kinds:
             report.add(**where, what="idle", repetition=0, **measure.idle(net, stack))
+        for number in range(repeats if "drain" in kinds and stack.name == Ours.name else 0):
+            report.add(**where, what="drain", repetition=number, **measure.drain(net, stack))
+            time.sleep(measure.FORGET_S)
         failures = {"down": measure.announced, "two": measure.two, "silent": measure.silent}
         for kind, fail in failures.items():
             for number in range(repeats if kind in kinds else 0):
@@ -102,7 +105,7 @@ def main() -> int:
     parser.add_argument("--stacks", default=",".join(STACKS), help="which, separated by commas (default: all)")
     parser.add_argument("--topology", default="grid:5x5", help="grid:ROWSxCOLUMNS")
     parser.add_argument("--profiles", default="default", help=f"of {', '.join(PROFILES)}")
-    parser.add_argument("--kinds", default="cold,down,silent,idle", help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--kinds", default="cold,down,silent,idle,drain", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--prefixes", type=int, nargs="+", metavar="N", help="instead: N prefixes across line:3")
     parser.add_argument("--memory", metavar="ROWSxCOLUMNS", help="instead: one router with the database of such a grid")
     parser.add_argument("--repeats", type=int, default=3)

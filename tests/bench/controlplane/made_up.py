@@ -43,7 +43,7 @@ class MadeUp:
         self._process.stdin.close()
         self._process.kill()
         self._process.wait()
-        self.net.kill_all()
+        self.ours.stop()
 
     def tell(self, command: str) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from dmsclab import pattern
 from dmsclab.errors import LabError
 from dmsclab.plan import Wire
 
@@ -52,6 +53,23 @@ def silent(net: Net, stack: Stack) -> dict[str, Any]:
     return _failure(net, stack, [(0.0, net.failing)], silent=True)
 
 
+def drain(net: Net, stack: Stack) -> dict[str, Any]:
+    """A router that traffic passes is drained: from the order to the last route that changed anywhere, by the
+    daemons' own clocks; and what the traffic lost. Softly, as every drain begins: what a hard one changes once
+    traffic has moved, alternates, would count too."""
+    router = pattern.router(net.rows // 2, net.columns - 1)  # on the only shortest way of the probes
+    probe = stack.probe(5)
+    time.sleep(0.7)
+    stack.drain(router, True)
+    time.sleep(1.5)
+    moved = stack.drained(router)
+    lost = probe.finish(15)
+    stack.drain(router, False)
+    time.sleep(1.0)
+    return {"moved_ms": _ms(moved.last), "first_ms": _ms(moved.first), "nodes": moved.nodes,
+            "outage_ms": lost["outage_ms"]}
+
+
 def _failure(net: Net, stack: Stack, links: list[tuple[float, Wire]], silent: bool) -> dict[str, Any]:
     slow = SLOWEST_S[stack.profile.name] if silent and stack.name != "dmsc" else 6
     quiet = QUIET_S[stack.profile.name] if stack.name != "dmsc" else 1.0
@@ -95,7 +113,8 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def idle(net: Net, stack: Stack, seconds: float = 20) -> dict[str, Any]:
-    """Processor time and memory of all processes of a node; the mean and the median node."""
+    """Processor time and memory of all processes of a node; the mean and the median node. How often threads gave
+    up the processor by themselves, a second and neighbour, does not depend on what else the machine does."""
     before = usage(net.children)
     time.sleep(seconds)
     after = usage(net.children)
@@ -105,4 +124,5 @@ def idle(net: Net, stack: Stack, seconds: float = 20) -> dict[str, Any]:
     pss = sorted(use.pss_kb for use in after.values())
     return {"cpu_percent": 100 * cpu / seconds / len(after),
             "cpu_percent_per_neighbour": 100 * cpu / seconds / adjacencies,
+            "wakeups": sum(after[node].switches - before[node].switches for node in after) / seconds / adjacencies,
             "rss_mb": rss[len(rss) // 2] / 1024, "pss_mb": pss[len(pss) // 2] / 1024}

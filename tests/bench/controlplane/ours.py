@@ -24,6 +24,7 @@ def helper(name: str) -> str:
 
 class Ours(Stack):
     name = "dmsc"
+    _asking: subprocess.Popen[str] | None = None    # asks for us, without a start each time
 
     def prepare(self) -> None:
         plan = self.net.lab.plan
@@ -71,10 +72,20 @@ class Ours(Stack):
         return [document["rows"] for document in documents]
 
     def _documents(self, nodes: list[str], topic: str) -> list[dict[str, Any]]:
+        if self._asking is None:
+            self._asking = subprocess.Popen([helper("look"), "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            text=True)
+        assert self._asking.stdin is not None and self._asking.stdout is not None
         run_dirs = [str(self.net.lab.plan.run_dir(node)) for node in nodes]
-        done = subprocess.run([helper("look"), topic, *run_dirs], capture_output=True, text=True, check=True,
-                              timeout=60)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        print(topic, *run_dirs, file=self._asking.stdin, flush=True)
+        return [json.loads(self._asking.stdout.readline() or '{"error": "controlplane_look ended"}') for _ in nodes]
+
+    def stop(self) -> None:
+        super().stop()
+        if self._asking is not None:
+            self._asking.kill()
+            self._asking.communicate()
+            self._asking = None
 
     def complete(self) -> float | None:
         # The last one to be started is asked first: asking all costs processor time that they need.
@@ -85,10 +96,21 @@ class Ours(Stack):
                 return None
         return max(value["fib"]["last_new_node_us"] for value in values) / 1e6
 
-    def changes(self, since: float) -> Changes:
-        at = [value["fib"]["last_node_route_us"] / 1e6 - since for value in self.look(self.net.routers)]
+    def changes(self, since: float, nodes: list[str] | None = None) -> Changes:
+        at = [value["fib"]["last_node_route_us"] / 1e6 - since for value in self.look(nodes or self.net.routers)]
         after = [moment for moment in at if moment >= 0]
         return Changes(min(after, default=None), max(after, default=None), len(after))
+
+    def drain(self, node: str, on: bool) -> None:
+        """Orders a router out of transit, softly, or back."""
+        answer = self.look([node], "!drain" if on else "!undrain")[0]
+        if "error" in answer:
+            raise LabError(f"{node}: drain: {answer['error']}")
+
+    def drained(self, node: str) -> Changes:
+        """What other nodes changed since that router's last order."""
+        ordered = self.look([node])[0]["fib"]["last_drain_us"] / 1e6
+        return self.changes(ordered, [other for other in self.net.routers if other != node])
 
     def probe(self, seconds: int) -> Probe:
         run_dir = str(self.net.lab.plan.run_dir(self.net.source))

@@ -46,6 +46,7 @@ class Usage:
     cpu_s: float
     rss_kb: int
     pss_kb: int
+    switches: int = 0               # voluntary context switches
 
 
 def usage(children: Iterable[Child]) -> dict[str, Usage]:
@@ -54,12 +55,16 @@ def usage(children: Iterable[Child]) -> dict[str, Usage]:
     for child in children:
         task = Path(f"/proc/{child.pid}/task")
         cpu_ns = sum(int((task / thread / "schedstat").read_text().split()[0]) for thread in os.listdir(task))
+        counts = [re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / thread / "status").read_text(), re.M)
+                  for thread in os.listdir(task)]
+        switches = sum(int(count.group(1)) for count in counts if count)
         rollup = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
         found = {key: int(re.search(rf"^{key}:\s+(\d+)", rollup, re.M).group(1)) for key in ("Rss", "Pss")}
         so_far = out.setdefault(child.node, Usage(0, 0, 0))
         so_far.cpu_s += cpu_ns / 1e9
         so_far.rss_kb += found["Rss"]
         so_far.pss_kb += found["Pss"]
+        so_far.switches += switches
     return out
 
 
