@@ -100,6 +100,11 @@ struct Link {
   measure::DelayEstimator delay;
   measure::RecentMinimum least_delay;  // what a metric from delay is made of
   measure::LossWindow loss;
+  measure::SteadyLossWindow steady_loss;  // what the Node LSA tells
+  void count_keepalive(bool lost) {
+    loss.add(lost);
+    steady_loss.add(lost);
+  }
   ReplayWindow replay;
   PathMtuSearch path_mtu;
   FloodQueue flood;

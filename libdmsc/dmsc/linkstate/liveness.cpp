@@ -48,6 +48,7 @@ void Engine::Impl::start_liveness(Time now, Link& l) {
   l.delay = {};
   l.least_delay = {};
   l.loss = {};
+  l.steady_loss = {};
   l.poll_due.reset();
 }
 
@@ -64,8 +65,8 @@ Status Engine::Impl::handle_keepalive(Time now, Link& l, ByteView body) {
   if (arrived >= l.polls_since) l.poll_due.reset();  // whatever was suspected, the neighbour is alive
   if (k->sequence > l.heard_sequence) {
     std::uint32_t missing = k->sequence - l.heard_sequence - 1;
-    for (std::uint32_t i = 0; i < std::min(missing, kLossCountLimit); ++i) l.loss.add(true);
-    l.loss.add(false);
+    for (std::uint32_t i = 0; i < std::min(missing, kLossCountLimit); ++i) l.count_keepalive(true);
+    l.count_keepalive(false);
     l.heard_sequence = k->sequence;
     l.echo_sent = k->sent;
     l.echo_received = clock_of(arrived);

@@ -21,6 +21,14 @@ bool differs(std::uint64_t published, std::uint64_t measured, std::uint64_t grai
   return gap > std::max(published / 2, grain);
 }
 
+// Random loss is noise as well: what chance explains is not told.
+bool loss_differs(std::uint32_t published, const measure::SteadyLossWindow& window) {
+  auto measured = window.ppm();
+  if (!measured) return false;
+  std::uint32_t chance = measure::chance_ppm(std::max(published, *measured), window.outcomes());
+  return differs(published, *measured, std::max<std::uint32_t>(20000, chance));
+}
+
 std::string link_key(LinkId id) {
   ByteWriter w;
   w.u32(id.value);
@@ -49,7 +57,7 @@ bool Engine::Impl::publish_quality(Time now, Link& l, bool force) {
   PublishedQuality fresh;
   fresh.delay_us = whole_us(l.delay.mean() / 2);
   fresh.jitter_us = whole_us(l.delay.jitter());
-  fresh.loss_ppm = l.loss.ppm().value_or(0);
+  fresh.loss_ppm = l.steady_loss.ppm().value_or(0);
   fresh.bandwidth_bps = l.available_bps;
   fresh.since = now;
   PublishedQuality& old = l.published;
@@ -63,7 +71,7 @@ bool Engine::Impl::publish_quality(Time now, Link& l, bool force) {
   std::uint64_t jitter_grain = std::max<std::uint64_t>(1000, old.settled ? old.delay_us / 4 : 0);
   bool moved = differs(old.delay_us, fresh.delay_us, 100) ||
                differs(old.jitter_us, fresh.jitter_us, jitter_grain) ||
-               differs(old.loss_ppm, fresh.loss_ppm, 20000) ||
+               loss_differs(old.loss_ppm, l.steady_loss) ||
                differs(old.bandwidth_bps, fresh.bandwidth_bps, 1000000);
   bool due = now >= old.since + kQualityDamping;
   fresh.settled = old.settled || due;

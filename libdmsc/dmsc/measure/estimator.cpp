@@ -32,6 +32,12 @@ void DelayEstimator::add(Duration sample) {
   last_ = sample;
 }
 
+std::uint32_t chance_ppm(std::uint32_t share_ppm, std::size_t outcomes) {
+  double share = std::min(share_ppm, 1'000'000U) / 1e6;
+  auto count = static_cast<double>(std::max<std::size_t>(outcomes, 1));
+  return static_cast<std::uint32_t>(4e6 * std::sqrt(share * (1 - share) / count));
+}
+
 void RecentMinimum::add(Duration sample) {
   auto& least = least_[current_];
   if (!least || sample < *least) least = sample;

@@ -66,12 +66,17 @@ class BasicLossWindow {
     if (filled_ < Enough) return std::nullopt;
     return static_cast<std::uint32_t>(count_ * 1'000'000 / filled_);
   }
+  std::size_t outcomes() const { return filled_; }  // at most Size
 
  private:
   std::bitset<Size> lost_;
   std::size_t next_ = 0, filled_ = 0, count_ = 0;
 };
-using LossWindow = BasicLossWindow<256, 8>;  // of keepalives: many a second
+using LossWindow = BasicLossWindow<256, 8>;          // of keepalives: many a second
+using SteadyLossWindow = BasicLossWindow<1024, 100>;  // of the same, for what the whole domain is told
+
+// How far a share of `outcomes` may be off by chance: four standard errors, in parts per million.
+std::uint32_t chance_ppm(std::uint32_t share_ppm, std::size_t outcomes);
 
 // Bits per second from a byte counter that only rises, smoothed over about a second.
 class RateMeter {
