@@ -72,7 +72,8 @@ def figures(bench: str, rows: list[dict[str, Any]]) -> list[Figure]:
 def grid() -> list[Figure]:
     """25 nodes: start, announced and silent loss of a link, idling; all stacks."""
     return figures("controlplane", _rows("--topology", "grid:5x5") +
-                   _rows("--topology", "grid:5x5", "--profiles", "liveness50", "--kinds", "silent,idle"))
+                   _rows("--topology", "grid:5x5", "--profiles", "liveness50", "--kinds", "silent,idle") +
+                   _rows("--stacks", OURS, "--topology", "grid:5x5", "--profiles", "recorded", "--kinds", "idle"))
 
 
 def hundred() -> list[Figure]:

@@ -34,6 +34,8 @@ class Ours(Stack):
             if self.profile.liveness_ms:
                 for link in config["links"]:
                     link["liveness"] = {"interval": f"{self.profile.liveness_ms}ms", "multiplier": 3}
+            if self.profile.record:
+                config["record"] = {"file": str(self.folder / node / "record")}
             configs.write(plan.config_file(node), config)
             (self.folder / node).mkdir(parents=True, exist_ok=True)
         self._enrol()

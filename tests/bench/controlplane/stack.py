@@ -24,12 +24,14 @@ class Profile:
     hold_s: int | None = None
     liveness_ms: int | None = None  # BFD, or our keepalives; three lost are a loss
     tuned: bool = False             # the throttles of SPF and origination
+    record: bool = False            # our nodes record the inputs of their engines
 
 
 PROFILES = {profile.name: profile for profile in (
     Profile("default"),
     Profile("tuned", hello_s=1, hold_s=3, tuned=True),
     Profile("liveness50", hello_s=1, hold_s=3, liveness_ms=50, tuned=True),
+    Profile("recorded", record=True),
 )}
 
 
