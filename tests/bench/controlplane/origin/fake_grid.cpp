@@ -81,7 +81,6 @@ Corner::Corner(boost::asio::io_context& io, const Domain& domain, NodeId self,
       timer_(io),
       engine_(config_of(domain, self, name), runtime::now()) {
   linkstate::LinkConfig link{.id = kLink, .name = "to-origin"};
-  link.data.worker_ports = {9};
   engine_.add_link(runtime::now(), link);
   engine_.interface_state(runtime::now(), kLink, true);
   pump();
