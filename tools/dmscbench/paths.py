@@ -15,7 +15,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines, controlplane, simulator
+from . import baselines, controlplane, forwarding, simulator
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -106,6 +106,9 @@ def calls() -> list[Figure]:
 
 PATHS = {
     "forward": PathBench("packets per second through one srd", forward),
+    "forwarding": PathBench("one worker, packets one by one: label, egress, name; 1 and 16 next hops", forwarding.single),
+    "forwarding-names": PathBench("one worker, a million prefixes", forwarding.names),
+    "forwarding-trains": PathBench("one worker, whole trains of 1200 B", forwarding.trains),
     "calls": PathBench("request and response through SG, SR and SG", calls),
     "bulk": PathBench("iperf3 through two gateways", bulk),
     "controlplane": PathBench("25 routers beside FRR and BIRD: start, failures, idling", controlplane.grid),

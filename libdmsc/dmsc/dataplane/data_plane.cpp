@@ -55,6 +55,7 @@ class DataPlaneImpl final : public DataPlane {
       : config_(std::move(config)), fib_(config_.fib_key, reclaimer_) {
     shared_.self = config_.self;
     shared_.workers = config_.workers;
+    shared_.hop_authentication = config_.hop_authentication;
     shared_.fib = &fib_;
     publish();
   }

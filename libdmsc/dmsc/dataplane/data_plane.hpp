@@ -22,6 +22,7 @@ struct DataPlaneConfig {
   crypto::Key16 fib_key{};    // random per process
   std::uint64_t random_seed = 0;  // flow and exchange ids of probes
   Offloads offloads;
+  bool hop_authentication = true;  // only a benchmark goes without; no daemon can
 };
 
 // Where a link's data sockets are bound: `local` with port base_port + worker index. If such a port

@@ -21,6 +21,7 @@ namespace dmsc::dataplane {
 struct WorkerShared {
   NodeId self;
   unsigned workers = 1;
+  bool hop_authentication = true;
   const forwarding::Fib* fib = nullptr;
   std::atomic<const LinkTable*> table{nullptr};
 };

@@ -66,6 +66,7 @@ void WorkerImpl::receive(std::span<std::uint8_t> datagram, const LinkEntry& entr
 
 forwarding::DropReason WorkerImpl::authenticate(const ServicePacket& packet,
                                                 const LinkEntry& entry) {
+  if (!shared_.hop_authentication) return DropReason::none;
   const HopKeys* key = entry.key(packet.hop_key_id());
   if (key == nullptr) return DropReason::bad_key;
   if (!forwarding::check_hop(packet, key->receive)) return DropReason::bad_tag;

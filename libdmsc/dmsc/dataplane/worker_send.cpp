@@ -32,7 +32,7 @@ DropReason WorkerImpl::transmit(ServicePacket& packet, const LinkEntry& entry, b
   if (packet.datagram().size() > std::min(entry.mtu, kMaxDatagram)) return DropReason::too_big;
   WorkerLink& link = entry.state->per_worker[index_];
   const HopKeys& key = entry.keys[entry.active];
-  forwarding::seal_hop(packet, key.send, key.id, static_cast<std::uint8_t>(index_),
+  if (shared_.hop_authentication) forwarding::seal_hop(packet, key.send, key.id, static_cast<std::uint8_t>(index_),
                        link.next_counter++);
   unsigned peer = worker_of_flow(packet.flow(), static_cast<unsigned>(entry.addresses.size()));
   outbox_.push(fd, entry.addresses[peer], packet.datagram(), copy, link.counters);
