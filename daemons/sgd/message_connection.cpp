@@ -69,25 +69,54 @@ void MessageHub::connection_ready(ConnectionId id, std::uint32_t events) {
   pump();
 }
 
+MessageHub::Receiver::Receiver() : memory_(new std::uint8_t[kBatch * kStride]) {
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    iov_[i] = {memory_.get() + i * kStride, wire::kPodFrameMax + 1};
+    headers_[i] = {};
+    headers_[i].msg_hdr.msg_iov = &iov_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+int MessageHub::Receiver::receive(int fd) {
+  return ::recvmmsg(fd, headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
+}
+
 void MessageHub::read_frames(ConnectionId id) {
-  std::uint8_t buffer[wire::kPodFrameMax + 1];
-  for (int n = 0; n < 64; ++n) {  // others get their turn; the rest is reported again
+  for (int turn = 0; turn < 8; ++turn) {  // others get their turn; the rest is reported again
     auto it = connections_.find(id);
     if (it == connections_.end()) return;
+    const int n = receiver_->receive(it->second->fd);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0) return close(id, std::strerror(errno));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+      if (!read_datagram(id, receiver_->datagram(i))) return;
+    }
+    if (static_cast<std::size_t>(n) < Receiver::kBatch) return;
+  }
+}
+
+bool MessageHub::read_datagram(ConnectionId id, ByteView datagram) {
+  if (datagram.empty()) {  // end of file
+    close(id, "closed");
+    return false;
+  }
+  while (!datagram.empty()) {
+    auto it = connections_.find(id);
+    if (it == connections_.end()) return false;
     Connection& connection = *it->second;
-    ssize_t size = ::recv(connection.fd, buffer, sizeof buffer, 0);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (size <= 0) return close(id, size == 0 ? "closed" : std::strerror(errno));
-    auto message = connection.reader.feed(ByteView(buffer, static_cast<std::size_t>(size)));
+    auto message = connection.reader.next(datagram);
     if (!message) {
       ++counters_.protocol_errors;
       log::warning("pod-protocol-error",
                    {{"identity", connection.peer.name}, {"pid", connection.peer.pid},
                     {"error", message.error()}});
-      return close(id, "protocol error");
+      close(id, "protocol error");
+      return false;
     }
     if (*message) on_message(connection, **message);
   }
+  return true;
 }
 
 void MessageHub::close(ConnectionId id, std::string_view why) {
@@ -118,23 +147,34 @@ void MessageHub::close(ConnectionId id, std::string_view why) {
 
 // ---- writing ----------------------------------------------------------------------------------
 
+// Written at the end of pump(): what is sent to one program in one round leaves together.
 bool MessageHub::send(Connection& connection, const wire::PodIpcMessage& message) {
-  auto frames = wire::encode_pod_message(message);
-  if (!frames) {
-    log::error("pod-frame-too-long", {{"error", frames.error()}});
+  if (auto queued = connection.backlog.push(message); !queued) {
+    log::error("pod-frame-too-long", {{"error", queued.error()}});
     return false;
   }
-  for (Bytes& frame : *frames) {
-    connection.backlog_bytes += frame.size();
-    connection.backlog.push_back(std::move(frame));
+  if (!connection.flush_due) {
+    connection.flush_due = true;
+    unflushed_.push_back(connection.id);
   }
-  flush(connection);
+  // A large one waits for no other: what it takes the socket has, and the backlog stays small.
+  if (connection.backlog.bytes() > wire::PodFrameQueue::kJoinedMax) flush(connection);
   // Replies cannot be refused: a program that reads none of them is cut off.
-  if (connection.backlog_bytes > 4 * kMaxBacklogBytes && !connection.broken) {
+  if (connection.backlog.bytes() > 4 * kMaxBacklogBytes && !connection.broken) {
     connection.broken = true;
     home_.post([this, id = connection.id] { close(id, "the program does not read"); });
   }
   return true;
+}
+
+void MessageHub::flush_all() {
+  for (std::size_t i = 0; i < unflushed_.size(); ++i) {
+    auto it = connections_.find(unflushed_[i]);
+    if (it == connections_.end()) continue;
+    it->second->flush_due = false;
+    flush(*it->second);
+  }
+  unflushed_.clear();
 }
 
 void MessageHub::flush(Connection& connection) {
@@ -143,14 +183,11 @@ void MessageHub::flush(Connection& connection) {
     ssize_t n = ::send(connection.fd, frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != ENOBUFS) {
-        connection.backlog.clear();  // the reading side will see the end and close
-        connection.backlog_bytes = 0;
-      }
+      // The reading side will see the end and close.
+      if (errno != EAGAIN && errno != ENOBUFS) connection.backlog.clear();
       break;
     }
-    connection.backlog_bytes -= frame.size();
-    connection.backlog.pop_front();
+    connection.backlog.pop();
   }
   const bool writing = !connection.backlog.empty();
   if (writing == connection.writing) return;

@@ -47,7 +47,8 @@ MessageHub::MessageHub(dataplane::Worker& home, const IdentityResolver& identiti
       routes_(home.fib()),
       ingress_(ingress_config(home, first_exchange, datagram_limit), routes_),
       egress_(egress_config(home, datagram_limit), *this),
-      view_(std::make_shared<GatewayView>()) {}
+      view_(std::make_shared<GatewayView>()),
+      receiver_(std::make_unique<Receiver>()) {}
 
 void MessageHub::set_view(GatewayViewPtr view) { view_ = std::move(view); }
 
@@ -80,6 +81,7 @@ void MessageHub::pump() {
     hand_out_requests();
     hand_out_outcomes();
   }
+  flush_all();
   pumping_ = false;
   arm_timer();
 }
@@ -177,7 +179,7 @@ void MessageHub::hand_out_requests() {
     // A source name counts only if the RIB, which holds granted names alone, has it at that ingress.
     if (announced_at(request.source, request.ingress)) out.source = std::move(request.source);
     out.payload = std::move(request.payload);
-    if (server->backlog_bytes + out.payload.size() > kMaxBacklogBytes) {
+    if (server->backlog.bytes() + out.payload.size() > kMaxBacklogBytes) {
       ++counters_.backlog_refusals;
       egress_.refuse(home_.now(), request.handle, ErrorCode::congestion,
                      "the program does not read its requests");

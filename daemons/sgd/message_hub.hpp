@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include "dmsc/dataplane/worker.hpp"
 #include "dmsc/wire/pod_ipc.hpp"
@@ -57,6 +58,7 @@ class MessageHub : private LocalServices {
 
  private:
   struct Connection;
+  class Receiver;
   using ConnectionId = std::uint64_t;
   struct Running {       // a request at a program
     ConnectionId connection = 0;
@@ -66,9 +68,11 @@ class MessageHub : private LocalServices {
   void accept_ready();
   void connection_ready(ConnectionId id, std::uint32_t events);
   void read_frames(ConnectionId id);
+  bool read_datagram(ConnectionId id, ByteView datagram);  // false: it is closed
   void close(ConnectionId id, std::string_view why);
   bool send(Connection& connection, const wire::PodIpcMessage& message);
   void flush(Connection& connection);
+  void flush_all();
   // Messages of programs.
   void on_message(Connection& connection, wire::PodIpcMessage& message);
   void on(Connection& connection, wire::PodHello& message);
@@ -105,7 +109,9 @@ class MessageHub : private LocalServices {
   ConnectionId next_connection_ = 1;
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   std::map<std::pair<std::string, std::string>, ConnectionId> bindings_;  // (lease, prefix)
-  std::map<RequestHandle, Running> running_;
+  std::unordered_map<RequestHandle, Running> running_;
+  std::unique_ptr<Receiver> receiver_;
+  std::vector<ConnectionId> unflushed_;
   std::size_t next_any_ = 0;      // round robin for requests without an instance
   bool pumping_ = false, pump_again_ = false;
   dataplane::TimerId timer_ = 0;

@@ -1,28 +1,40 @@
-// Frames of the pod socket: a connection's frames, each with a 16-bit length in front.
+// Frames of the pod socket: a connection's datagrams, each with a 16-bit length in front.
 #include "dmsc/wire/pod_ipc.hpp"
 
 #include "harness.hpp"
 
 using namespace dmsc;
 
+namespace {
+
+// What was understood is encoded and understood again.
+void again(const wire::PodIpcMessage& message) {
+  Result<std::vector<Bytes>> frames = wire::encode_pod_message(message);
+  if (!frames.ok()) return;
+  wire::PodFrameReader other;
+  std::optional<wire::PodIpcMessage> twice;
+  for (const Bytes& f : *frames) twice = other.feed(f).value();
+  fuzz::require(twice.has_value() && *twice == message, "decode(encode(x)) == x");
+}
+
+}  // namespace
+
 void fuzz::one_input(ByteView data) {
   wire::PodFrameReader reader;
   ByteReader in(data);
   while (in.left() > 0) {
-    ByteView frame = in.bytes16();
+    ByteView datagram = in.bytes16();
     if (!in.ok()) return;
-    Result<std::optional<wire::PodIpcMessage>> message = reader.feed(frame);
-    if (!message.ok()) {
-      require(!message.error().message.empty(), "an error says what is wrong");
-      return;
-    }
-    if (!message->has_value()) continue;
-    Result<std::vector<Bytes>> frames = wire::encode_pod_message(**message);
-    if (!frames.ok()) continue;
-    wire::PodFrameReader other;
-    std::optional<wire::PodIpcMessage> twice;
-    for (const Bytes& f : *frames) twice = other.feed(f).value();
-    require(twice.has_value() && *twice == **message, "decode(encode(x)) == x");
+    do {
+      const std::size_t before = datagram.size();
+      Result<std::optional<wire::PodIpcMessage>> message = reader.next(datagram);
+      if (!message.ok()) {
+        require(!message.error().message.empty(), "an error says what is wrong");
+        return;
+      }
+      require(datagram.size() < before, "a frame is taken away");
+      if (message->has_value()) again(**message);
+    } while (!datagram.empty());
   }
 }
 

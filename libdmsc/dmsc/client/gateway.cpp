@@ -1,7 +1,5 @@
 #include "dmsc/client/gateway.hpp"
 
-#include <future>
-
 #include "dmsc/client/lease.hpp"
 #include "dmsc/client/messages.hpp"
 
@@ -45,12 +43,7 @@ std::optional<Session> Gateway::session() const { return parts_->lease.session()
 
 Result<Reply> Gateway::call(const std::string& name, ByteView payload,
                             const CallOptions& options) {
-  // Shared: the promise must outlive set_value(), which may still run when get() has returned.
-  auto answer = std::make_shared<std::promise<Result<Reply>>>();
-  auto future = answer->get_future();
-  call_async(name, payload, options,
-             [answer](Result<Reply> result) { answer->set_value(std::move(result)); });
-  return future.get();
+  return parts_->messages.call(name, payload, options);
 }
 
 Result<Reply> Gateway::call(const std::string& name, ByteView payload, Duration deadline) {

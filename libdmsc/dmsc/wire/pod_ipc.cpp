@@ -199,8 +199,9 @@ Error frame_error(PodFrameType type, std::string_view what) {
 
 }  // namespace
 
-Result<std::vector<Bytes>> encode_pod_message(const PodIpcMessage& message) {
-  Parts parts;
+namespace {
+
+Status prepare(const PodIpcMessage& message, Parts& parts) {
   std::visit(Splitter{parts}, message);
   if (parts.too_long) return make_error(Errc::limit, "pod frame: text too long for its field");
   if (parts.payload->size() > kMaxMessageBytes) {
@@ -210,26 +211,106 @@ Result<std::vector<Bytes>> encode_pod_message(const PodIpcMessage& message) {
   if (kFirstHeader + parts.fields.size() > kPodFrameMax) {
     return make_error(Errc::limit, "pod frame: fields too long");
   }
-  std::vector<Bytes> frames;
+  return Ok{};
+}
+
+void put(Bytes& out, std::uint64_t value, unsigned bytes) {
+  std::uint8_t field[8];
+  for (unsigned i = 0; i < bytes; ++i) {
+    field[i] = static_cast<std::uint8_t>(value >> 8 * (bytes - 1 - i));
+  }
+  out.insert(out.end(), field, field + bytes);
+}
+
+void append_frame(Bytes& out, const Parts& parts, ByteView part, std::uint16_t flags) {
+  const bool first = (flags & kPodFrameContinued) == 0;
+  const ByteView fields = first ? parts.fields.view() : ByteView{};
+  if (out.empty()) out.reserve(kFirstHeader + fields.size() + part.size());
+  put(out, kPodIpcVersion, 1);
+  put(out, static_cast<std::uint64_t>(parts.type), 1);
+  put(out, flags, 2);
+  put(out, parts.id, 8);
+  if (first) {
+    put(out, parts.payload->size(), 4);
+    put(out, fields.size(), 2);
+  }
+  out.insert(out.end(), fields.begin(), fields.end());
+  out.insert(out.end(), part.begin(), part.end());
+}
+
+// Calls `emit(part, flags)` for every frame of the message.
+template <class Emit>
+void cut(const Parts& parts, Emit emit) {
   ByteView left(*parts.payload);
+  bool first = true;
   do {
-    const bool first = frames.empty();
     std::size_t room = kPodFrameMax - (first ? kFirstHeader + parts.fields.size() : kFrameHeader);
     ByteView part = left.first(std::min(room, left.size()));
     left = left.subspan(part.size());
-    ByteWriter writer;
-    writer.u8(kPodIpcVersion).u8(static_cast<std::uint8_t>(parts.type));
-    writer.u16((left.empty() ? 0 : kPodFrameMore) | (first ? 0 : kPodFrameContinued));
-    writer.u64(parts.id);
-    if (first) writer.u32(parts.payload->size()).bytes16(parts.fields.view());
-    writer.bytes(part);
-    frames.push_back(writer.take());
+    emit(part, static_cast<std::uint16_t>((left.empty() ? 0 : kPodFrameMore) |
+                                          (first ? 0 : kPodFrameContinued)));
+    first = false;
   } while (!left.empty());
+}
+
+}  // namespace
+
+Result<std::vector<Bytes>> encode_pod_message(const PodIpcMessage& message) {
+  Parts parts;
+  if (auto ok = prepare(message, parts); !ok) return ok.error();
+  std::vector<Bytes> frames;
+  cut(parts, [&](ByteView part, std::uint16_t flags) {
+    append_frame(frames.emplace_back(), parts, part, flags);
+  });
   return frames;
 }
 
+Status PodFrameQueue::push(const PodIpcMessage& message) {
+  Parts parts;
+  if (auto ok = prepare(message, parts); !ok) return ok;
+  cut(parts, [&](ByteView part, std::uint16_t flags) {
+    const std::size_t size = kFirstHeader + parts.fields.size() + part.size();
+    const bool joins = open_ && flags == 0 && frames_.back().size() + size <= kJoinedMax;
+    if (!joins) frames_.emplace_back();
+    const std::size_t had = frames_.back().size();
+    append_frame(frames_.back(), parts, part, flags);
+    bytes_ += frames_.back().size() - had;
+    open_ = flags == 0;
+  });
+  return Ok{};
+}
+
+void PodFrameQueue::pop() {
+  bytes_ -= frames_.front().size();
+  frames_.pop_front();
+  if (frames_.empty()) open_ = false;
+}
+
+void PodFrameQueue::clear() {
+  frames_.clear();
+  bytes_ = 0;
+  open_ = false;
+}
+
+void PodFrameQueue::append(PodFrameQueue&& later) {
+  if (later.empty()) return;
+  for (Bytes& frame : later.frames_) frames_.push_back(std::move(frame));
+  bytes_ += later.bytes_;
+  open_ = later.open_;
+  later.clear();
+}
+
 Result<std::optional<PodIpcMessage>> PodFrameReader::feed(ByteView frame) {
-  ByteReader reader(frame);
+  auto message = next(frame);
+  if (message && !frame.empty()) {
+    partial_.reset();
+    return make_error(Errc::invalid, "pod frame: more payload than announced");
+  }
+  return message;
+}
+
+Result<std::optional<PodIpcMessage>> PodFrameReader::next(ByteView& datagram) {
+  ByteReader reader(datagram);
   std::uint8_t version = reader.u8();
   auto type = static_cast<PodFrameType>(reader.u8());
   std::uint16_t flags = reader.u16();
@@ -242,30 +323,36 @@ Result<std::optional<PodIpcMessage>> PodFrameReader::feed(ByteView frame) {
     return make_error(Errc::unsupported, "pod frame: type ",
                       std::to_string(static_cast<int>(type)));
   }
-  if ((flags & ~(kPodFrameMore | kPodFrameContinued)) != 0 || frame.size() > kPodFrameMax) {
+  if ((flags & ~(kPodFrameMore | kPodFrameContinued)) != 0 || datagram.size() > kPodFrameMax) {
     return frame_error(type, "unknown flags or over 64 KiB");
   }
-  if ((flags & kPodFrameContinued) != 0) {
-    if (!partial_ || partial_->type != type || partial_->id != id) {
-      return frame_error(type, "continues no message");
-    }
-  } else {
-    if (partial_) return frame_error(type, "starts inside another message");
-    Partial fresh{type, id, reader.u32(), {}, {}};
-    fresh.fields = to_bytes(reader.bytes16());
-    if (!reader.ok()) return frame_error(type, "fields run past the frame");
-    if (fresh.total > (carries_payload(type) ? kMaxMessageBytes : 0)) {
-      return frame_error(type, "payload too long");
-    }
-    if (type <= PodFrameType::welcome && id != 0) return frame_error(type, "id is not 0");
-    partial_ = std::move(fresh);
-  }
-  ByteView part = reader.rest();
-  if (part.size() > partial_->total - partial_->payload.size()) {
-    return frame_error(type, "more payload than announced");
-  }
+  if (auto begun = begin(type, id, flags, reader); !begun) return begun.error();
+  const std::size_t room = partial_->total - partial_->payload.size();
+  // Behind a whole message another one may follow; the parts of a long one travel alone.
+  ByteView part = flags == 0 ? reader.bytes(std::min(room, reader.left())) : reader.rest();
+  if (part.size() > room) return frame_error(type, "more payload than announced");
   partial_->payload.insert(partial_->payload.end(), part.begin(), part.end());
+  datagram = datagram.subspan(reader.position());
   return finish_if_complete((flags & kPodFrameMore) != 0);
+}
+
+// The first frame of a message, or one that continues it.
+Status PodFrameReader::begin(PodFrameType type, std::uint64_t id, std::uint16_t flags,
+                             ByteReader& reader) {
+  if ((flags & kPodFrameContinued) != 0) {
+    const bool fits = partial_ && partial_->type == type && partial_->id == id;
+    return fits ? Status(Ok{}) : frame_error(type, "continues no message");
+  }
+  if (partial_) return frame_error(type, "starts inside another message");
+  Partial fresh{type, id, reader.u32(), {}, {}};
+  fresh.fields = to_bytes(reader.bytes16());
+  if (!reader.ok()) return frame_error(type, "fields run past the frame");
+  if (fresh.total > (carries_payload(type) ? kMaxMessageBytes : 0)) {
+    return frame_error(type, "payload too long");
+  }
+  if (type <= PodFrameType::welcome && id != 0) return frame_error(type, "id is not 0");
+  partial_ = std::move(fresh);
+  return Ok{};
 }
 
 Result<std::optional<PodIpcMessage>> PodFrameReader::finish_if_complete(bool more) {

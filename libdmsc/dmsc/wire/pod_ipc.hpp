@@ -1,16 +1,18 @@
 // The frames between a pod's program and its gateway on the SEQPACKET Unix socket `message.sock`
 // (docs/protocol.md, "Pod socket"). Big-endian. A message is one frame, or several of at most
-// 64 KiB each, sent one after the other with nothing of another message between them.
+// 64 KiB each, sent one after the other with nothing of another message between them. A datagram of
+// the socket holds one frame, or several messages of one frame each, one behind the other.
 //
 //   0  version 8 (1) | type 8 | flags 16: 0x1 more frames follow, 0x2 continues the one before
 //   4  id 64                          chosen by the side that asks, repeated in the answer
 //  first frame only:
 //  12  payload length of the whole message 32
 //  16  fields, with a 16-bit length in front
-//      payload (all that is left in the frame)
+//      payload (as long as said above, or in a part of a message all that is left)
 //
 // Who the program is comes from the socket's peer credentials, never from a field.
 #pragma once
+#include <deque>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -120,6 +122,25 @@ using PodIpcMessage = std::variant<PodHello, PodWelcome, PodBind, PodBound, PodU
 // text over 255 bytes where the layout has 8 bits for its length, over 60,000 bytes of text else.
 Result<std::vector<Bytes>> encode_pod_message(const PodIpcMessage& message);
 
+// Frames on their way to the socket. Messages that wait together travel together: a system call
+// costs as much as all else that is done for a small one.
+class PodFrameQueue {
+ public:
+  static constexpr std::size_t kJoinedMax = 32768;  // of a datagram with several messages
+  Status push(const PodIpcMessage& message);        // errors as encode_pod_message()
+  bool empty() const { return frames_.empty(); }
+  const Bytes& front() const { return frames_.front(); }  // the next datagram
+  void pop();
+  void clear();
+  void append(PodFrameQueue&& later);  // behind what is here
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::deque<Bytes> frames_;
+  std::size_t bytes_ = 0;
+  bool open_ = false;  // the last datagram may be added to
+};
+
 // Puts messages together from frames as they come from the socket. After an error the connection
 // has lost its framing: close it.
 class PodFrameReader {
@@ -127,6 +148,8 @@ class PodFrameReader {
   // The message this frame completes, nullopt while more is to come, or an error that names the
   // type and field.
   Result<std::optional<PodIpcMessage>> feed(ByteView frame);
+  // The same for a datagram, of which it takes the first frame away: call until it is empty.
+  Result<std::optional<PodIpcMessage>> next(ByteView& datagram);
 
  private:
   struct Partial {
@@ -135,6 +158,7 @@ class PodFrameReader {
     std::uint32_t total = 0;
     Bytes fields, payload;
   };
+  Status begin(PodFrameType type, std::uint64_t id, std::uint16_t flags, ByteReader& reader);
   Result<std::optional<PodIpcMessage>> finish_if_complete(bool more);
   std::optional<Partial> partial_;
 };

@@ -80,6 +80,34 @@ TEST_CASE("Pod socket: frames of two messages do not mix") {
   CHECK_FALSE(second.feed((*frames)[1]));
 }
 
+TEST_CASE("Pod socket: messages that wait together travel in one datagram, long ones alone") {
+  const std::vector<PodIpcMessage> sent = {
+      PodCall{1, 1000, 0, "B/4", "", Bytes(100, 1)}, PodResponse{2, Bytes(20000, 2)}, PodCancel{3},
+      PodResponse{4, Bytes(20000, 3)}, PodResponse{5, Bytes(100000, 4)}, PodCancel{6}, PodCancel{7}};
+  PodFrameQueue queue;
+  for (const PodIpcMessage& message : sent) REQUIRE(queue.push(message));
+  CHECK_FALSE(queue.push(PodBind{1, std::string(256, 'x'), "B/4"}));
+  PodFrameReader reader;
+  std::vector<PodIpcMessage> got;
+  std::vector<std::size_t> in_datagram;
+  while (!queue.empty()) {
+    ByteView left(queue.front());
+    REQUIRE(left.size() <= kPodFrameMax);
+    in_datagram.push_back(0);
+    while (!left.empty()) {
+      auto message = reader.next(left);
+      REQUIRE(message);
+      if (!*message) continue;
+      got.push_back(std::move(**message));
+      ++in_datagram.back();
+    }
+    queue.pop();
+  }
+  CHECK(got == sent);
+  CHECK(in_datagram == std::vector<std::size_t>{3, 1, 0, 1, 2});
+  CHECK(queue.bytes() == 0);
+}
+
 TEST_CASE("Pod socket: every truncation and every wrong byte is answered, never a crash") {
   for (const PodIpcMessage& message : samples()) {
     Bytes frame = encode_pod_message(message)->front();
