@@ -47,6 +47,12 @@ EgressCalls::Entry* EgressCalls::by_handle(RequestHandle handle) {
 void EgressCalls::receive(Time now, wire::ServicePacket& packet) {
   const Key key{packet.ingress(), packet.exchange(), packet.flow()};
   auto it = entries_.find(key);
+  if (it == entries_.end() && settled_.contains(key)) {
+    // The ingress has said that it holds the reply: this is a late copy.
+    const bool is_ack = packet.payload_protocol() == PayloadProtocol::control;
+    ++(is_ack ? counters_.acks_in : counters_.duplicates);
+    return;
+  }
   if (packet.payload_protocol() == PayloadProtocol::control) {
     if (it == entries_.end()) {
       ++counters_.strays;
@@ -65,6 +71,12 @@ void EgressCalls::receive(Time now, wire::ServicePacket& packet) {
   if (entry != nullptr) on_segment(now, *entry, packet, *segment);
 }
 
+bool EgressCalls::has_room(const Peer& peer, std::size_t bytes) const {
+  return peer.entries < config_.peer_entries && peer.settled < config_.peer_settled &&
+         settled_.size() < kMostSettled && peer.bytes + bytes <= config_.peer_bytes &&
+         total_bytes_ + bytes <= config_.total_bytes;
+}
+
 EgressCalls::Entry* EgressCalls::open(Time now, const Key& key, const wire::ServicePacket& packet,
                                       const wire::Segment& segment) {
   ++counters_.requests;
@@ -75,8 +87,7 @@ EgressCalls::Entry* EgressCalls::open(Time now, const Key& key, const wire::Serv
     return nullptr;
   }
   Peer& peer = peers_[key.ingress];
-  if (peer.entries >= config_.peer_entries || peer.bytes + segment.total > config_.peer_bytes ||
-      total_bytes_ + segment.total > config_.total_bytes) {
+  if (!has_room(peer, segment.total)) {
     ++counters_.over_bounds;
     reject(packet, ErrorCode::congestion, "the gateway holds too many messages of this ingress");
     return nullptr;
@@ -133,7 +144,6 @@ void EgressCalls::repeat(Time now, Entry& entry) {
     case State::receiving: break;
     case State::running: return send_ack(entry);
     case State::answered: return service(now, entry);  // its own timer retransmits the reply
-    case State::settled: return;                       // the ingress has said that it holds the reply
     case State::refused: return send_refusal(entry);
   }
 }
@@ -171,16 +181,32 @@ void EgressCalls::on_ack(Time now, Entry& entry, const wire::ServicePacket& pack
   }
   Peer& peer = peers_[entry.key.ingress];
   if (held->complete(static_cast<std::uint32_t>(entry.reply.size()))) {
-    entry.sender->acknowledge_all(now, peer.rtt);
-    entry.state = State::settled;
-    entry.reply = {};
-    entry.sender.reset();
-    entry.request.reset();
-    charge(entry, 0);
-    return reschedule(now, entry);
+    // The acknowledgement of a single segment may have waited for others (docs: "Messages" 5).
+    if (entry.sender->segment_count() > 1) entry.sender->acknowledge_all(now, peer.rtt);
+    return settle(now, entry);
   }
   entry.sender->acknowledge(now, *held, peer.rtt);
   service(now, entry);
+}
+
+void EgressCalls::settle(Time now, Entry& entry) {
+  settled_.add(entry.key, entry.forget_at);
+  ++peers_[entry.key.ingress].settled;
+  erase(entry);
+  forget_settled(now, 4);  // a little each time: no long pause when many are due
+}
+
+void EgressCalls::forget_settled(Time now, std::size_t most) {
+  settled_.expire(now, most, [this](const Key& key) { --peers_[key.ingress].settled; });
+}
+
+void EgressCalls::erase(Entry& entry) {
+  charge(entry, 0);
+  --peers_[entry.key.ingress].entries;
+  timers_.erase({entry.wake, &entry});
+  handles_.erase(entry.handle);
+  const Key key = entry.key;
+  entries_.erase(key);
 }
 
 // ---- answers --------------------------------------------------------------------------------
@@ -297,13 +323,7 @@ void EgressCalls::push(const wire::ServicePacketSpec& spec, ByteView payload) {
 void EgressCalls::service(Time now, Entry& entry) {
   if (now >= entry.forget_at || (now >= entry.answer_until && entry.state == State::receiving)) {
     if (entry.state == State::receiving) ++counters_.expired;
-    charge(entry, 0);
-    --peers_[entry.key.ingress].entries;
-    timers_.erase({entry.wake, &entry});
-    handles_.erase(entry.handle);
-    const Key key = entry.key;
-    entries_.erase(key);
-    return;
+    return erase(entry);
   }
   if (now >= entry.answer_until && entry.state == State::running) {
     ++counters_.expired;
@@ -334,11 +354,13 @@ void EgressCalls::tick(Time now) {
   while (!timers_.empty() && timers_.begin()->first <= now) {
     service(now, *timers_.begin()->second);
   }
+  forget_settled(now, 1024);
 }
 
 std::optional<Time> EgressCalls::deadline() const {
-  if (timers_.empty()) return std::nullopt;
-  return timers_.begin()->first;
+  std::optional<Time> next = settled_.deadline();
+  if (timers_.empty()) return next;
+  return next ? std::min(*next, timers_.begin()->first) : timers_.begin()->first;
 }
 
 std::vector<Bytes> EgressCalls::take_packets() { return std::exchange(packets_, {}); }
@@ -346,8 +368,7 @@ std::vector<IncomingRequest> EgressCalls::take_requests() { return std::exchange
 std::vector<RequestHandle> EgressCalls::take_cancelled() { return std::exchange(cancelled_, {}); }
 
 std::vector<EgressCalls::View> EgressCalls::views(Time now, std::size_t limit) const {
-  static constexpr const char* kStates[] = {"receiving", "running", "answered", "settled",
-                                            "refused"};
+  static constexpr const char* kStates[] = {"receiving", "running", "answered", "refused"};
   std::vector<View> out;
   for (const auto& [key, entry] : entries_) {
     if (out.size() >= limit) break;

@@ -4,7 +4,7 @@
 // kMemorySlack, is what makes a call run at most once: any later copy of a segment only makes the
 // entry repeat what it has (an acknowledgement, the stored reply, the stored refusal).
 //
-//   receiving ─ all segments held ─► running ─ respond() ─► answered ─ acknowledged ─► settled
+//   receiving ─ all segments held ─► running ─ respond() ─► answered ─ acknowledged ─► SettledCalls
 //       └────────────── bounds, no instance, deadline ──────────► refused
 //
 // A gateway that restarts forgets its entries; its instances then have new ids, so a copy that is
@@ -16,6 +16,7 @@
 
 #include "sgd/message_types.hpp"
 #include "sgd/segment_sender.hpp"
+#include "sgd/settled_calls.hpp"
 
 namespace dmsc::sgd {
 
@@ -55,9 +56,10 @@ struct EgressCounters {
 struct EgressConfig {
   NodeId self;
   std::size_t datagram_limit = 1400;
-  // Bounds per ingress gateway: bytes of half-received requests and stored replies, and entries.
+  // Bounds per ingress gateway: bytes of half-received requests and stored replies, entries, and
+  // calls remembered of which the ingress holds the reply.
   std::size_t peer_bytes = std::size_t{32} << 20;
-  std::size_t peer_entries = 131072;
+  std::size_t peer_entries = 131072, peer_settled = std::size_t{1} << 20;
   std::size_t total_bytes = std::size_t{256} << 20;
 };
 
@@ -66,6 +68,7 @@ class EgressCalls {
   static constexpr Duration kMemorySlack = seconds(1);
   static constexpr Duration kDefaultLife = seconds(30);  // requests without a deadline TLV
   static constexpr Duration kMaxLife = minutes(5);
+  static constexpr std::size_t kMostSettled = std::size_t{1} << 22;  // of all ingresses
 
   EgressCalls(EgressConfig config, LocalServices& services);
   ~EgressCalls();
@@ -92,7 +95,7 @@ class EgressCalls {
     std::size_t bytes = 0;
   };
   std::vector<View> views(Time now, std::size_t limit) const;
-  std::size_t entry_count() const { return entries_.size(); }
+  std::size_t entry_count() const { return entries_.size() + settled_.size(); }
   const EgressCounters& counters() const { return counters_; }
 
  private:
@@ -108,11 +111,11 @@ class EgressCalls {
       return static_cast<std::size_t>(key.flow ^ key.exchange * 0x9E3779B97F4A7C15ULL);
     }
   };
-  enum class State : std::uint8_t { receiving, running, answered, settled, refused };
+  enum class State : std::uint8_t { receiving, running, answered, refused };
   struct Entry;
   struct Peer {
     RoundTrip rtt;
-    std::size_t bytes = 0, entries = 0;
+    std::size_t bytes = 0, entries = 0, settled = 0;
   };
 
   Entry* open(Time now, const Key& key, const wire::ServicePacket& packet,
@@ -120,6 +123,10 @@ class EgressCalls {
   void on_segment(Time now, Entry& entry, const wire::ServicePacket& packet,
                   const wire::Segment& segment);
   void on_ack(Time now, Entry& entry, const wire::ServicePacket& packet);
+  void settle(Time now, Entry& entry);   // erases it
+  void forget_settled(Time now, std::size_t most);
+  bool has_room(const Peer& peer, std::size_t bytes) const;
+  void erase(Entry& entry);
   void repeat(Time now, Entry& entry);
   void deliver(Time now, Entry& entry);
   void send_ack(Entry& entry);
@@ -138,6 +145,7 @@ class EgressCalls {
   std::unordered_map<RequestHandle, Entry*> handles_;  // running ones
   std::unordered_map<NodeId, Peer> peers_;
   std::set<std::pair<Time, Entry*>> timers_;
+  SettledCalls<Key, KeyHash> settled_;
   RequestHandle next_handle_ = 1;
   std::size_t total_bytes_ = 0;
   std::vector<Bytes> packets_;

@@ -1,4 +1,4 @@
-#include "sgd/ingress_calls.hpp"
+#include "sgd/ingress_call.hpp"
 
 #include <algorithm>
 
@@ -8,26 +8,6 @@ using wire::ErrorCode;
 using wire::HeaderTlv;
 using wire::PacketKind;
 using wire::PayloadProtocol;
-
-struct IngressCalls::Call {
-  CallRequest request;
-  std::uint32_t exchange = 0;
-  std::uint64_t flow = 0;
-  Time opened{}, deadline{}, wake{};
-  bool pinned = false;
-  Pin pin;
-  std::vector<Pin> tried;
-  std::unique_ptr<SegmentSender> sender;
-  std::unique_ptr<Assembler> response;
-  bool accepted = false;                  // the egress has acknowledged or answered something
-  std::optional<Time> route_lost;         // since when the FIB does not hold what we need
-  std::optional<Time> trouble_since;      // first transit error since the last progress
-  std::string trouble;                    // the newest one's words
-  Time last_heard{};
-  unsigned unacked_segments = 0;          // of the response
-  std::optional<Time> ack_at;
-  Bytes ack_template;                     // a response segment's header, to build the late ack from
-};
 
 namespace {
 constexpr double kBudgetPerCall = 0.2, kBudgetMax = 100;
@@ -264,30 +244,6 @@ void IngressCalls::send_segment(Time now, Call& call, std::uint32_t offset, std:
   packets_.push_back(std::move(*packet));
 }
 
-void IngressCalls::send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held) {
-  wire::ServicePacketSpec spec = wire::reply_spec(response, PacketKind::request);
-  spec.flags = wire::kFlagEstablished;
-  spec.ingress = config_.self;
-  spec.protocol = PayloadProtocol::control;
-  spec.recorded = {};
-  spec.record_slots = 0;
-  Bytes ack = wire::encode_ack(held);
-  spec.ack = ack;
-  auto packet = wire::build_service_packet(spec, {});
-  if (!packet) return;
-  ++counters_.acks_out;
-  packets_.push_back(std::move(*packet));
-}
-
-void IngressCalls::send_due_ack(Time now, Call& call) {
-  if (!call.ack_at || now < *call.ack_at || !call.response) return;
-  call.ack_at.reset();
-  call.unacked_segments = 0;
-  if (auto header = wire::ServicePacket::parse(call.ack_template)) {
-    send_ack(*header, call.response->held());
-  }
-}
-
 // ---- receiving ------------------------------------------------------------------------------
 
 bool IngressCalls::is_open(const wire::ServicePacket& packet) const {
@@ -330,23 +286,6 @@ void IngressCalls::receive(Time now, wire::ServicePacket& packet) {
   on_response(now, call, packet);
 }
 
-void IngressCalls::on_ack(Time now, Call& call, const wire::ServicePacket& packet) {
-  ++counters_.acks_in;
-  auto value = packet.tlv(HeaderTlv::ack);
-  auto held = value ? wire::decode_ack(*value) : Result<wire::ByteRanges>(Error{});
-  if (!held) {
-    ++counters_.malformed;
-    return;
-  }
-  RoundTrip& rtt = round_trips_[call.pin.egress];
-  if (call.request.payload.empty()) {
-    call.sender->acknowledge_all(now, rtt);
-  } else {
-    call.sender->acknowledge(now, *held, rtt);
-  }
-  service(now, call);
-}
-
 void IngressCalls::on_response(Time now, Call& call, wire::ServicePacket& packet) {
   auto segment = wire::segment_of(packet);
   if (!segment || (call.response && call.response->total() != segment->total)) {
@@ -368,7 +307,11 @@ void IngressCalls::on_response(Time now, Call& call, wire::ServicePacket& packet
     }
     return service(now, call);
   }
-  send_ack(packet, whole_message(segment->total));
+  if (segment->total == packet.payload().size()) {
+    send_late_ack(now, packet, segment->total);
+  } else {
+    send_ack(packet, whole_message(segment->total));
+  }
   CallOutcome outcome;
   outcome.ok = true;
   outcome.payload = call.response->take();
@@ -453,11 +396,14 @@ void IngressCalls::tick(Time now) {
     Call& call = *open_.at(timers_.begin()->second);
     service(now, call);
   }
+  if (!late_acks_.empty() && now >= late_acks_at_) flush_late_acks();
 }
 
 std::optional<Time> IngressCalls::deadline() const {
-  if (timers_.empty()) return std::nullopt;
-  return timers_.begin()->first;
+  std::optional<Time> next;
+  if (!late_acks_.empty()) next = late_acks_at_;
+  if (timers_.empty()) return next;
+  return next ? std::min(*next, timers_.begin()->first) : timers_.begin()->first;
 }
 
 std::vector<Bytes> IngressCalls::take_packets() { return std::exchange(packets_, {}); }

@@ -93,6 +93,10 @@ class IngressCalls {
   static constexpr Duration kNudgeInterval = milliseconds(500);  // accepted, no answer yet
   static constexpr Duration kMaxDeadline = minutes(5);
   static constexpr unsigned kMaxTries = 3;
+  // Acknowledgements of responses of one segment wait for each other: the program has its answer, and
+  // alone each would cost both gateways as much as the response did.
+  static constexpr Duration kLateAck = milliseconds(5);
+  static constexpr std::size_t kMostLateAcks = 64;
 
   IngressCalls(IngressConfig config, CallRoutes& routes);
   ~IngressCalls();
@@ -145,6 +149,9 @@ class IngressCalls {
                        std::string_view text);
   void send_segment(Time now, Call& call, std::uint32_t offset, std::uint32_t size);
   void send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held);
+  std::optional<Bytes> make_ack(const wire::ServicePacket& response, const wire::ByteRanges& held);
+  void send_late_ack(Time now, const wire::ServicePacket& response, std::uint32_t total);
+  void flush_late_acks();
   void send_due_ack(Time now, Call& call);
   void fail(Time now, Call& call, wire::ErrorCode code, NodeId reporter, std::string text);
   void finish(Time now, Call& call, CallOutcome outcome);
@@ -162,6 +169,8 @@ class IngressCalls {
   std::size_t open_bytes_ = 0;
   double retry_budget_ = 10;  // retries of idempotent calls still allowed
   std::vector<Bytes> packets_;
+  std::vector<Bytes> late_acks_;
+  Time late_acks_at_{};
   std::vector<CallOutcome> outcomes_;
   IngressCounters counters_;
 };

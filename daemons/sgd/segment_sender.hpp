@@ -49,6 +49,7 @@ class SegmentSender {
   bool done() const { return acked_count_ == segments_.size(); }
   // True once any segment has been sent twice: then a copy may still be under way or delivered.
   bool retransmitted() const { return retransmitted_; }
+  std::size_t segment_count() const { return segments_.size(); }
   bool sent_any() const { return next_ > 0; }
   std::optional<Time> deadline() const;  // when poll() has something to do; nullopt = after an ack
   std::uint64_t retransmissions() const { return retransmissions_; }
