@@ -62,21 +62,6 @@ def forward_per_core(lab: Lab, mode: str, size: int, seconds: float) -> float:
     return 1e9 / field(text, "ns_per_packet")
 
 
-def round_trip_us(lab: Lab, size: int, count: int) -> dict[str, float]:
-    """p50 and p99 of a UDP round trip sg-1 -> sr-1 -> sg-2 -> sr-1 -> sg-1, every hop a minimal program."""
-    there, back = 7611, 7612
-    near, far = address(lab, "sg-1--sr-1", "sg-1"), address(lab, "sr-1--sg-2", "sg-2")
-    at_near, at_far = address(lab, "sg-1--sr-1", "sr-1"), address(lab, "sr-1--sg-2", "sr-1")
-    echo = program("udplat")
-    with running(lab, "sr-1", echo, "echo", f"{at_near}:{there}", f"{far}:{there}", "1"), \
-            running(lab, "sg-2", echo, "echo", f"{far}:{there}", f"{at_far}:{back}", "1"), \
-            running(lab, "sr-1", echo, "echo", f"{at_far}:{back}", f"{near}:{back}", "1"):
-        time.sleep(0.2)
-        text = lab.exec("sg-1", echo, "ping", f"{near}:{back}", f"{at_near}:{there}", str(size), str(count), "1",
-                        timeout=60).stdout
-    return {"p50": field(text, "p50"), "p99": field(text, "p99")}
-
-
 @contextmanager
 def tunnel(lab: Lab, mode: str) -> Iterator[str]:
     """A minimal TUN tunnel between the two gateways' namespaces, routed by sr-1's kernel; its far address."""

@@ -10,12 +10,11 @@ from pathlib import Path
 from statistics import median
 from typing import Callable
 
-from dmsclab.calls import load
 from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines, controlplane, forwarding, simulator
+from . import baselines, calls, controlplane, forwarding, simulator
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -93,23 +92,12 @@ def _forwarded(lab: Lab) -> int:
     return lab.show("sr-1", "counters")["data"]["forwarded"]
 
 
-def calls() -> list[Figure]:
-    """Small requests and their responses, 500 a second, pod-1 - sg-1 - sr-1 - sg-2 - pod-2."""
-    with _lab() as lab:
-        summary = load(lab, "pod-1", NAME, count=3000, rate=500).wait(120)
-        beside = baselines.round_trip_us(lab, 128, 5000)
-    if summary.failed:
-        raise LabError(f"{summary.failed} of {summary.sent} calls to {NAME} failed: {summary.failures[0]['error']}")
-    return [Figure("calls", f"request and response, {name}", took * 1e3, "us", beside[name], smaller_is_better=True)
-            for name, took in (("p50", summary.p50_ms), ("p99", summary.p99_ms))]
-
-
 PATHS = {
     "forward": PathBench("packets per second through one srd", forward),
     "forwarding": PathBench("one worker, packets one by one: label, egress, name; 1 and 16 next hops", forwarding.single),
     "forwarding-names": PathBench("one worker, a million prefixes", forwarding.names),
     "forwarding-trains": PathBench("one worker, whole trains of 1200 B", forwarding.trains),
-    "calls": PathBench("request and response through SG, SR and SG", calls),
+    "calls": PathBench("request and response through one gateway, two, and a router between", calls.calls),
     "bulk": PathBench("iperf3 through two gateways", bulk),
     "controlplane": PathBench("25 routers beside FRR and BIRD: start, failures, idling", controlplane.grid),
     "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),

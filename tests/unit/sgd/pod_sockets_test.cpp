@@ -6,6 +6,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <atomic>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -218,6 +219,84 @@ TEST_CASE("Client library: a source that is not the caller's is refused; unknown
   CHECK(reply.error().message.find("no-instance") == 0);
   CHECK(pod.call("a//b", as_bytes("x")).error().code == Errc::invalid);
   CHECK(pod.call("A/1", Bytes(wire::kMaxMessageBytes + 1)).error().code == Errc::limit);
+}
+
+TEST_CASE("Client library: threads call, handlers call and answers call again, all at a time") {
+  MiniGateway gateway;
+  client::Options two_handlers = options(gateway);
+  two_handlers.handler_threads = 2;
+  client::Gateway pod(two_handlers);
+  pod.serve("A/1", [](const client::Request& r) -> Result<Bytes> { return r.payload; });
+  pod.serve("A/2", [&](const client::Request& r) -> Result<Bytes> {
+    auto reply = pod.call("A/1", r.payload);  // of a thread that serves, to this very program
+    if (!reply) return reply.error();
+    return reply->payload;
+  });
+  for (const char* prefix : {"A/1", "A/2"}) {
+    pod.announce({.prefix = prefix});
+    REQUIRE(pod.wait_granted(prefix, seconds(5)));
+  }
+  std::atomic<int> right{0}, wrong{0};
+  auto check = [&](const Result<client::Reply>& reply, const Bytes& sent) {
+    ++(reply && reply->payload == sent ? right : wrong);
+  };
+  std::promise<void> chain_over;
+  std::function<void(int)> chain = [&](int left) {
+    if (left == 0) return chain_over.set_value();
+    Bytes sent = to_bytes(as_bytes("chain " + std::to_string(left)));
+    pod.call_async("A/1", sent, {}, [&, left, sent](Result<client::Reply> reply) {
+      check(reply, sent);
+      chain(left - 1);
+    });
+  };
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 3; ++t) {
+    callers.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) {
+        Bytes sent = to_bytes(as_bytes(std::to_string(t) + " of " + std::to_string(i)));
+        // Two handlers, and one of them may wait for the other: the third call never waits for both.
+        check(pod.call(t == 0 ? "A/2" : "A/1", sent), sent);
+      }
+    });
+  }
+  chain(300);
+  for (std::thread& caller : callers) caller.join();
+  chain_over.get_future().wait();
+  CHECK(right == 900);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("Client library: a handler that takes its time holds up neither answers nor other requests") {
+  MiniGateway gateway;
+  client::Options two_handlers = options(gateway);
+  two_handlers.handler_threads = 2;
+  client::Gateway pod(two_handlers);
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  pod.serve("A/1", [&](const client::Request& r) -> Result<Bytes> {
+    if (as_text(r.payload) == "slow") released.wait();
+    return r.payload;
+  });
+  pod.announce({.prefix = "A/1"});
+  REQUIRE(pod.wait_granted("A/1", seconds(5)));
+  std::promise<Result<client::Reply>> slow;
+  pod.call_async("A/1", as_bytes("slow"), {}, [&](Result<client::Reply> r) { slow.set_value(std::move(r)); });
+  for (int i = 0; i < 100; ++i) {
+    auto reply = pod.call("A/1", as_bytes("fast"));
+    REQUIRE(reply);
+  }
+  // Many in one datagram, the slow one first: those behind it are answered.
+  std::atomic<int> answered{0};
+  std::promise<void> all;
+  for (int i = 0; i < 50; ++i) {
+    pod.call_async("A/1", as_bytes("fast"), {}, [&](Result<client::Reply> r) {
+      if (r && ++answered == 50) all.set_value();
+    });
+  }
+  CHECK(all.get_future().wait_for(seconds(2)) == std::future_status::ready);
+  release.set_value();
+  auto reply = slow.get_future().get();
+  CHECK(reply);
 }
 
 TEST_CASE("Client library: a megabyte each way, many calls at a time") {
