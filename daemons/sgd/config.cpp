@@ -29,9 +29,10 @@ PodNamespace read_namespace(const ConfigNode& node) {
   out.tun = node.text("tun", "dmsc0");
   if (out.tun.size() > 15) node.error("tun", "an interface name has at most 15 characters");
   out.address = node.required("address", &parse_ipv4_net);
-  out.external = static_cast<External>(
-      node.choice("external", {to_string(External::refuse), to_string(External::masquerade),
-                               to_string(External::pass)}, 0));
+  out.external = static_cast<External>(node.choice(
+      "external",
+      {to_string(External::refuse), to_string(External::masquerade), to_string(External::pass)},
+      0));
   return out;
 }
 
@@ -74,19 +75,30 @@ std::vector<ListenerConfig> read_listeners(const ConfigNode& root, const Config&
 // Halved twice it must leave room for a network of each kind.
 constexpr int kShortestRange = 8, kLongestRange = 28;
 
+constexpr std::string_view kVirtualPrefix6 = "fdc0:646d:7363::/64";
+
+Result<std::optional<Prefix6>> parse_prefix6_or_none(std::string_view text) {
+  if (text == "none") return std::optional<Prefix6>{};
+  auto prefix = Prefix6::parse(text);
+  if (!prefix) return prefix.error();
+  return std::optional<Prefix6>(*prefix);
+}
+
 void read_names(const ConfigNode& root, EdgeConfig& edge) {
   ConfigNode names = root.section("names");
   edge.zone = names.text("zone", "svc.dmsc");
   edge.virtual_range =
       names.optional("virtual_range", &parse_ipv4_net).value_or(edge.virtual_range);
   if (edge.virtual_range.length < kShortestRange || edge.virtual_range.length > kLongestRange) {
-    names.error("virtual_range", "its length is not between /" + std::to_string(kShortestRange) + " and /" +
-                                     std::to_string(kLongestRange));
+    names.error("virtual_range", "its length is not between /" + std::to_string(kShortestRange) +
+                                     " and /" + std::to_string(kLongestRange));
     edge.virtual_range = EdgeConfig{}.virtual_range;
   }
-  edge.dns = names.optional("dns", &parse_ipv4)
-                 .value_or(Ipv4{edge.virtual_range.network().value + 1});
+  edge.dns =
+      names.optional("dns", &parse_ipv4).value_or(Ipv4{edge.virtual_range.network().value + 1});
   if (!edge.virtual_range.contains(edge.dns)) names.error("dns", "is not in names.virtual_range");
+  edge.virtual_prefix6 = names.optional("virtual_prefix6", &parse_prefix6_or_none)
+                             .value_or(*Prefix6::parse(kVirtualPrefix6));
   edge.ttl = std::chrono::duration_cast<seconds>(names.duration(
       "ttl", {.min = seconds(1), .fallback = seconds(5), .max = std::chrono::hours(1)}));
   for (const std::string& text : names.texts("upstream")) {

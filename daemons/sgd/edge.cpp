@@ -56,6 +56,7 @@ void Edge::set_source(const std::string& pod, Name source, InstanceId instance) 
   if (!port) return;
   impl_->home.post([impl = impl_, port = *port, source = std::move(source), instance] {
     impl->path.set_source(port, source, instance);
+    impl->path.set_source(impl->twin(port), source, instance);
   });
 }
 

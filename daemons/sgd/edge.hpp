@@ -22,6 +22,7 @@
 #include "dmsc/core/time.hpp"
 #include "dmsc/name/name.hpp"
 #include "sgd/edge_address.hpp"
+#include "sgd/edge_ipv6.hpp"
 
 namespace dmsc::dataplane {
 class Worker;
@@ -66,6 +67,8 @@ struct EdgeConfig {
   std::string zone = "svc.dmsc";
   // 100.96.0.0/12, lower half: names; upper half: clients seen by our servers. Length 8 to 28.
   Ipv4Net virtual_range{Ipv4{0x64600000}, 12};
+  // Virtual addresses of programs that speak IPv6: this prefix in front of the others. Absent: none.
+  std::optional<Prefix6> virtual_prefix6;
   Ipv4 dns;                          // the responder's address, inside the lower half
   seconds ttl{5};
   std::vector<Ipv4> upstream;        // resolvers for names outside the zone; empty = REFUSED

@@ -7,6 +7,7 @@
 
 #include "dmsc/core/bytes.hpp"
 #include "dmsc/name/name.hpp"
+#include "sgd/edge_ipv6.hpp"
 #include "sgd/edge_virtual.hpp"
 
 namespace dmsc::sgd::dns {
@@ -44,6 +45,7 @@ struct Answer {
   Rcode rcode = Rcode::no_error;
   bool authoritative = false;
   std::optional<Ipv4> address;
+  std::optional<Ipv6> address6;
   std::string pointer;         // PTR
   bool soa_answer = false;     // the question was for the SOA
   bool soa_authority = false;  // negative answer: how long to remember it
@@ -79,17 +81,19 @@ class Directory {
 class Zone {
  public:
   // `addresses` and `directory` outlive it. `zone` in lower case without a last dot.
-  Zone(std::string zone, Ipv4Net range, std::uint32_t ttl, const Directory& directory,
-       VirtualAddresses& addresses);
-  // nullopt: not below the zone and no reverse name of the range: forward or refuse.
-  std::optional<Answer> answer(const Query& query, Time now);
+  Zone(std::string zone, Ipv4Net range, std::optional<Prefix6> prefix6, std::uint32_t ttl,
+       const Directory& directory, VirtualAddresses& addresses);
+  // nullopt: not below the zone and no reverse name of the range: forward or refuse. `ipv6`: who asks can
+  // reach the IPv6 addresses; else names have none.
+  std::optional<Answer> answer(const Query& query, Time now, bool ipv6);
   const std::string& zone() const { return zone_; }
 
  private:
-  Answer forward_lookup(const Query& query, Time now);
+  Answer forward_lookup(const Query& query, Time now, bool ipv6);
   Answer reverse_lookup(const Query& query, Ipv4 address) const;
   std::string zone_;
   Ipv4Net range_;
+  std::optional<Prefix6> prefix6_;
   std::uint32_t ttl_;
   const Directory& directory_;
   VirtualAddresses& addresses_;

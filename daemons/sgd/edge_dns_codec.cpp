@@ -141,7 +141,7 @@ Bytes build_answer(const Query& query, const Answer& answer, std::string_view zo
                    bool recursion_available) {
   const std::uint8_t owner[] = {0xc0, kHeaderBytes};  // the question's name
   std::uint16_t flags = (answer.authoritative ? kFlagAa : 0) | (recursion_available ? kFlagRa : 0);
-  bool has_answer = answer.address || !answer.pointer.empty() || answer.soa_answer;
+  bool has_answer = answer.address || answer.address6 || !answer.pointer.empty() || answer.soa_answer;
   ByteWriter out;
   write_header(out, query, flags, answer.rcode, 1, has_answer ? 1 : 0,
                answer.soa_authority ? 1 : 0);
@@ -149,6 +149,8 @@ Bytes build_answer(const Query& query, const Answer& answer, std::string_view zo
   if (answer.address) {
     Bytes data = ByteWriter().u32(answer.address->value).take();
     write_record(out, owner, kTypeA, answer.ttl, data);
+  } else if (answer.address6) {
+    write_record(out, owner, kTypeAaaa, answer.ttl, *answer.address6);
   } else if (!answer.pointer.empty()) {
     write_record(out, owner, kTypePtr, answer.ttl, encode_name(answer.pointer));
   } else if (answer.soa_answer) {

@@ -63,11 +63,16 @@ bool Directory::has_below(const Name& query) const {
   return it != prefixes_.end() && it->first.compare(0, prefix.size(), prefix) == 0;
 }
 
-Zone::Zone(std::string zone, Ipv4Net range, std::uint32_t ttl, const Directory& directory,
-           VirtualAddresses& addresses)
-    : zone_(lower(zone)), range_(range), ttl_(ttl), directory_(directory), addresses_(addresses) {}
+Zone::Zone(std::string zone, Ipv4Net range, std::optional<Prefix6> prefix6, std::uint32_t ttl,
+           const Directory& directory, VirtualAddresses& addresses)
+    : zone_(lower(zone)),
+      range_(range),
+      prefix6_(prefix6),
+      ttl_(ttl),
+      directory_(directory),
+      addresses_(addresses) {}
 
-std::optional<Answer> Zone::answer(const Query& query, Time now) {
+std::optional<Answer> Zone::answer(const Query& query, Time now, bool ipv6) {
   if (query.klass != kClassIn) return Answer{.rcode = Rcode::refused};
   std::string name = lower(query.name);
   if (name == zone_) {
@@ -76,19 +81,24 @@ std::optional<Answer> Zone::answer(const Query& query, Time now) {
     apex.soa_authority = !apex.soa_answer;
     return apex;
   }
-  if (below(name, zone_)) return forward_lookup(query, now);
+  if (below(name, zone_)) return forward_lookup(query, now, ipv6);
   auto address = reverse_address(name);
+  if (auto six = reverse_address6(name); six && prefix6_) address = prefix6_->inside(*six);
   if (address && range_.contains(*address)) return reverse_lookup(query, *address);
   return std::nullopt;
 }
 
-Answer Zone::forward_lookup(const Query& query, Time now) {
+Answer Zone::forward_lookup(const Query& query, Time now, bool ipv6) {
   Answer out{.authoritative = true, .ttl = ttl_};
   auto asked = from_dns(query.name, zone_);
   auto known = asked ? directory_.resolve(*asked) : std::nullopt;
-  if (known && (query.type == kTypeA || query.type == kTypeAny)) {
-    out.address = addresses_.allocate(known->text(), now);
-    if (!out.address) out = Answer{.rcode = Rcode::server_failure};
+  bool four = query.type == kTypeA || query.type == kTypeAny;
+  bool six = query.type == kTypeAaaa && ipv6 && prefix6_;
+  if (known && (four || six)) {
+    auto address = addresses_.allocate(known->text(), now);
+    if (!address) return Answer{.rcode = Rcode::server_failure};
+    if (four) out.address = address;
+    if (six) out.address6 = prefix6_->of(*address);
     return out;
   }
   out.soa_authority = true;

@@ -22,7 +22,8 @@ namespace dmsc::sgd {
 
 // A namespace made ready by the keeper, on its way to the worker.
 struct OpenedPort {
-  Fd tun, dns_udp, dns_tcp;   // the DNS sockets are absent for the external port
+  Fd tun, dns_udp, dns_tcp;  // the DNS sockets are absent for the external port
+  bool ipv6 = false;         // the device has an IPv6 address
 };
 
 struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
@@ -32,7 +33,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   EdgeConfig config;
   dataplane::Worker& home;
   EdgeHooks hooks;
-  SavedAddresses saved;                  // as found at the start
+  SavedAddresses saved;  // as found at the start
   bool any_external = false;
 
   // ---- home worker ------------------------------------------------------------------------------
@@ -45,17 +46,19 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   struct Port {
     Fd tun;
     std::unique_ptr<Responder> responder;
-    Joiner joiner;                       // TCP on its way into the TUN
-    bool flush_due = false;
+    Joiner joiner;   // TCP on its way into the TUN
+    Joiner joiner6;  // of IPv6, as IPv4 (edge_ipv6.hpp)
+    bool flush_due = false, flush6_due = false;
+    bool ipv6 = false;
     std::string state = "waiting", reason;
   };
-  std::vector<Port> ports;               // by index, as in EdgePath
-  Bytes buffer;                          // one frame with headroom and vnet header
+  std::vector<Port> ports;  // by index, as in EdgePath
+  Bytes buffer;             // one frame with headroom and vnet header
   Segmenter segmenter{kHeadroom};
-  std::uint64_t tun_write_failed = 0;
+  std::uint64_t tun_write_failed = 0, ipv6_ignored = 0, ipv6_malformed = 0;
   dataplane::TimerId tick_timer = 0;
   unsigned ticks = 0;
-  std::vector<Ipv4> kept;                // addresses of listeners: never reused
+  std::vector<Ipv4> kept;  // addresses of listeners: never reused
   bool running = false;
 
   void install(std::uint32_t index, std::shared_ptr<OpenedPort> opened);
@@ -64,6 +67,15 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   void tun_gone(std::uint32_t index);
   void flush(std::uint32_t index);
   void write_frame(std::uint32_t index, ByteView vnet, ByteView head, ByteView body);
+  // edge_io6.cpp. A device has a second port at the path for IPv6, so that flows of the two are
+  // apart.
+  std::uint32_t twin(std::uint32_t index) const {
+    return index + static_cast<std::uint32_t>(ports.size());
+  }
+  PathPort twin_settings(std::uint32_t index, bool open) const;
+  std::optional<std::size_t> take6(std::span<std::uint8_t> frame, VnetHeader& header);
+  void write_tun6(std::uint32_t index, ByteView head, ByteView body);
+  void flush6(std::uint32_t index);
   void tick();
   void close_all();
   EdgeSnapshot rows() const;
@@ -88,10 +100,10 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   struct Kept {
     std::uint32_t index = 0;
     std::pair<std::uint64_t, std::uint64_t> identity{0, 0};  // of the open namespace; 0 = not open
-    std::string problem;                                      // as last logged
+    std::string problem;                                     // as last logged
     std::unique_ptr<ListenerThread> listeners;
   };
-  std::vector<Kept> pods;                // by config.pods
+  std::vector<Kept> pods;  // by config.pods
   Kept host;
   std::optional<Masquerade> masquerade;
   std::uint64_t saved_version = 0;
@@ -102,7 +114,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   Status check_config() const;
   Status start();
   void stop();
-  void keep();                           // the keeper's loop
+  void keep();  // the keeper's loop
   void keep_pod(std::size_t pod);
   void save();
   Status open_host();
@@ -112,10 +124,10 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   // Runs `task` on the worker and waits; false if the worker did not get to it in five seconds.
   bool on_worker(std::function<void()> task);
 
-  std::mutex mutex;                      // guards the three below
+  std::mutex mutex;  // guards the three below
   std::condition_variable wake;
   bool stopping = false;
-  std::set<std::uint32_t> broken;        // ports whose TUN the worker found dead
+  std::set<std::uint32_t> broken;  // ports whose TUN the worker found dead
 
   std::optional<std::uint32_t> port_of(const std::string& pod) const;  // "" = host; config only
 };

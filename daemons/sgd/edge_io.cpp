@@ -12,7 +12,7 @@ namespace dmsc::sgd {
 namespace {
 
 constexpr std::size_t kMaxPacket = 65535, kDefaultDatagram = 1400;
-constexpr int kBatch = 64;                       // packets per wake-up of one TUN
+constexpr int kBatch = 64;  // packets per wake-up of one TUN
 constexpr Duration kTick = milliseconds(100);
 
 }  // namespace
@@ -39,11 +39,13 @@ void Edge::Impl::install(std::uint32_t index, std::shared_ptr<OpenedPort> opened
   port.tun = std::move(opened->tun);
   port.state = "up";
   port.reason.clear();
+  port.ipv6 = opened->ipv6;
   path.set_port(index, port_settings(index, true));
+  path.set_port(twin(index), twin_settings(index, port.ipv6));
   if (opened->dns_udp) {
-    port.responder = std::make_unique<Responder>(std::move(opened->dns_udp),
-                                                 std::move(opened->dns_tcp), zone, *forwarder, home,
-                                                 dns_counters);
+    port.responder =
+        std::make_unique<Responder>(std::move(opened->dns_udp), std::move(opened->dns_tcp),
+                                    port.ipv6, zone, *forwarder, home, dns_counters);
   }
   std::weak_ptr<Impl> weak = shared_from_this();
   home.watch_fd(port.tun.get(), EPOLLIN, [weak, index](std::uint32_t events) {
@@ -61,6 +63,7 @@ void Edge::Impl::uninstall(std::uint32_t index, const std::string& state,
   port.tun.reset();
   port.responder.reset();
   path.set_port(index, port_settings(index, false));
+  path.set_port(twin(index), twin_settings(index, false));
 }
 
 void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
@@ -73,8 +76,16 @@ void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
     VnetHeader header =
         decode_vnet(std::span<const std::uint8_t, kVnetBytes>(buffer.data() + kAt, kVnetBytes));
     auto frame = std::span(buffer).first(kAt + static_cast<std::size_t>(n));
-    segmenter.split(header, frame, kHeadroom, [this, index](std::span<std::uint8_t> b, std::size_t at) {
-      path.from_tun(index, b, at);
+    std::size_t at = kHeadroom;
+    std::uint32_t lane = index;
+    if (port.ipv6 && frame[kHeadroom] >> 4 == 6) {
+      auto taken = take6(frame, header);
+      if (!taken) continue;
+      at = *taken;
+      lane = twin(index);
+    }
+    segmenter.split(header, frame, at, [this, lane](std::span<std::uint8_t> b, std::size_t from) {
+      path.from_tun(lane, b, from);
     });
   }
 }
@@ -83,6 +94,7 @@ void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
 void Edge::Impl::tun_gone(std::uint32_t index) {
   home.unwatch_fd(ports[index].tun.get());
   path.set_port(index, port_settings(index, false));
+  path.set_port(twin(index), twin_settings(index, false));
   ports[index].state = "failed";
   ports[index].reason = "device is gone";
   std::lock_guard lock(mutex);
@@ -135,10 +147,13 @@ void Edge::Impl::flush(std::uint32_t index) {
   if (port.tun) write_frame(index, frame, {}, {});
 }
 
-// Segments of one burst are joined and written when the burst is over, or when something else comes.
+// Segments of one burst are joined and written when the burst is over, or when something else
+// comes.
 void Edge::Impl::write_tun(std::uint32_t index, ByteView head, ByteView body) {
   static constexpr std::array<std::uint8_t, kVnetBytes> kPlain{};
-  if (index >= ports.size() || !ports[index].tun) return;
+  if (index >= ports.size())
+    return write_tun6(index - static_cast<std::uint32_t>(ports.size()), head, body);
+  if (!ports[index].tun) return;
   Port& port = ports[index];
   bool taken = config.offload && port.joiner.add(head, body);
   if (!taken && !port.joiner.empty()) {
@@ -163,9 +178,8 @@ std::optional<InstancePin> Edge::Impl::choose(const Name& destination, std::uint
   if (hooks.choose) return hooks.choose(destination, flow);
   const forwarding::Match match = home.fib().match(destination.text());
   if (!match) return std::nullopt;
-  const forwarding::InstanceEntry* entry =
-      forwarding::choose_instance(home.fib(), match->instances(), flow,
-                                  forwarding::is_below(match, destination.text()));
+  const forwarding::InstanceEntry* entry = forwarding::choose_instance(
+      home.fib(), match->instances(), flow, forwarding::is_below(match, destination.text()));
   if (entry == nullptr) return std::nullopt;
   return InstancePin{entry->egress, entry->id};
 }
@@ -185,8 +199,8 @@ bool Edge::Impl::allowed(std::string_view source, NodeId ingress, const Name& de
   return !hooks.allowed || hooks.allowed(source, ingress, destination);
 }
 
-// The FIB holds what the RIB holds: names whose grants were checked. Names below a covering prefix are
-// granted with it.
+// The FIB holds what the RIB holds: names whose grants were checked. Names below a covering prefix
+// are granted with it.
 bool Edge::Impl::granted(std::string_view source, NodeId ingress) {
   if (hooks.granted) return hooks.granted(source, ingress);
   const forwarding::Match match = home.fib().match(source);
@@ -227,7 +241,8 @@ EdgeSnapshot Edge::Impl::rows() const {
     pod_row.external = to_string(pod.external);
     out.pods.push_back(std::move(pod_row));
   }
-  for (const auto& [address, name] : names.all()) out.addresses.push_back({to_string(address), name});
+  for (const auto& [address, name] : names.all())
+    out.addresses.push_back({to_string(address), name});
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
     const ListenerConfig& l = config.listeners[i];
     const ListenerStatus& s = *listener_status[i];
@@ -237,6 +252,8 @@ EdgeSnapshot Edge::Impl::rows() const {
                              index ? ports[*index].state : "failed", s.accepted, s.active});
   }
   out.counters["tun_write_failed"] = tun_write_failed;
+  out.counters["ipv6_ignored"] = ipv6_ignored;
+  out.counters["ipv6_malformed"] = ipv6_malformed;
   out.counters["dns_queries"] = dns_counters.queries;
   out.counters["dns_answered"] = dns_counters.answered;
   out.counters["dns_errors"] = dns_counters.errors;

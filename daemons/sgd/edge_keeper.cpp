@@ -32,6 +32,14 @@ SavedAddresses load(const EdgeConfig& config) {
   return fresh;
 }
 
+// IPv6 is no condition for a device: a kernel or a namespace may do without.
+bool give_ipv6(Device& device, const EdgeConfig& config, Ipv4 address, const std::string& where) {
+  if (!config.virtual_prefix6) return false;
+  Status status = device.add_ipv6(config.virtual_prefix6->of(address), *config.virtual_prefix6);
+  if (!status) log::info("ipv6-off", {{"device", where}, {"reason", status.error()}});
+  return static_cast<bool>(status);
+}
+
 // The resolver's sockets, in the calling thread's namespace.
 Status bind_dns(Ipv4 address, OpenedPort& out) {
   auto udp = bind_socket(L4::udp, address, kDnsPort);
@@ -63,12 +71,17 @@ Ipv4Net upper_half(const Ipv4Net& range) {
 }
 
 Edge::Impl::Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h)
-    : config(std::move(c)), home(w), hooks(std::move(h)), saved(load(config)),
+    : config(std::move(c)),
+      home(w),
+      hooks(std::move(h)),
+      saved(load(config)),
       names(lower_half(config.virtual_range), config.dns, saved.key),
-      zone(config.zone, lower_half(config.virtual_range),
+      zone(config.zone, lower_half(config.virtual_range), config.virtual_prefix6,
            static_cast<std::uint32_t>(config.ttl.count()), directory, names),
-      path(path_config(config, saved), *this, names), ports(kFirstPodPort + config.pods.size()),
-      buffer(kHeadroom + 65535), pods(config.pods.size()) {
+      path(path_config(config, saved), *this, names),
+      ports(kFirstPodPort + config.pods.size()),
+      buffer(kHeadroom + 65535),
+      pods(config.pods.size()) {
   for (const auto& [address, name] : saved.names) names.restore(name, address, home.now());
   saved_version = names.version();
   for (std::size_t i = 0; i < pods.size(); ++i) {
@@ -138,8 +151,8 @@ Status Edge::Impl::start() {
   started = true;
   home.post([self] {
     self->running = true;
-    self->forwarder = std::make_unique<Forwarder>(self->config.upstream, self->home,
-                                                  self->dns_counters);
+    self->forwarder =
+        std::make_unique<Forwarder>(self->config.upstream, self->home, self->dns_counters);
     self->tick();
   });
   if (config.host_enabled) {
@@ -201,7 +214,9 @@ void Edge::Impl::keep_pod(std::size_t number) {
   bool open = kept_pod.identity != std::pair<std::uint64_t, std::uint64_t>{0, 0};
   if (open && (dead || identity != kept_pod.identity)) {
     kept_pod.listeners.reset();
-    on_worker([self, index = kept_pod.index] { self->uninstall(index, "waiting", "namespace went away"); });
+    on_worker([self, index = kept_pod.index] {
+      self->uninstall(index, "waiting", "namespace went away");
+    });
     kept_pod.identity = {0, 0};
     open = false;
     log::info("pod-device-down", {{"pod", pod.name}, {"netns", pod.netns}});
@@ -242,6 +257,7 @@ Result<std::shared_ptr<OpenedPort>> Edge::Impl::open_pod(const PodNamespace& pod
     if (Status s = device->add_address(pod.address); !s) return s;
     if (Status s = device->add_address({config.dns, 32}); !s) return s;
     if (Status s = device->add_route({{}, 0}, pod.address.address); !s) return s;
+    out->ipv6 = give_ipv6(*device, config, pod.address.address, pod.name);
     return bind_dns(config.dns, *out);
   });
   if (!status) return with_context("pod " + pod.name, status.error());
@@ -259,6 +275,7 @@ Status Edge::Impl::open_host() {
   if (Status s = device->up(kTunMtu); !s) return s;
   if (Status s = device->add_address({config.dns, 32}); !s) return s;
   if (Status s = device->add_route(config.virtual_range, config.dns); !s) return s;
+  out->ipv6 = give_ipv6(*device, config, config.dns, "host");
   if (Status s = bind_dns(config.dns, *out); !s) return s;
   auto self = shared_from_this();
   home.post([self, out] { self->install(kHostPort, out); });
@@ -293,7 +310,8 @@ Status Edge::Impl::open_external() {
   return Ok{};
 }
 
-Status Edge::Impl::start_listeners(const std::string& pod, const std::string& netns, Kept& kept_in) {
+Status Edge::Impl::start_listeners(const std::string& pod, const std::string& netns,
+                                   Kept& kept_in) {
   std::vector<ListenerThread::Item> items;
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
     if (config.listeners[i].pod != pod) continue;

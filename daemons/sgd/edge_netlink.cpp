@@ -151,6 +151,35 @@ Status Device::add_route(Ipv4Net destination, Ipv4 source) {
   return link_.request({std::move(m)}, "route " + to_string(destination) + " by " + name_);
 }
 
+Status Device::add_ipv6(const Ipv6& address, const Prefix6& prefix) {
+  NetlinkMessage m(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+  ifaddrmsg info{};
+  info.ifa_family = AF_INET6;
+  info.ifa_prefixlen = 128;
+  info.ifa_flags = IFA_F_NODAD;
+  info.ifa_index = index_;
+  m.body(&info, sizeof info);
+  m.attribute(IFA_LOCAL, address.data(), address.size());
+  m.attribute(IFA_ADDRESS, address.data(), address.size());
+  NetlinkMessage r(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+  rtmsg route{};
+  route.rtm_family = AF_INET6;
+  route.rtm_dst_len = 96;
+  route.rtm_table = RT_TABLE_MAIN;
+  route.rtm_protocol = RTPROT_STATIC;
+  route.rtm_scope = RT_SCOPE_UNIVERSE;
+  route.rtm_type = RTN_UNICAST;
+  r.body(&route, sizeof route);
+  Ipv6 network = prefix.of({});
+  r.attribute(RTA_DST, network.data(), network.size());
+  r.attribute(RTA_PREFSRC, address.data(), address.size());
+  r.u32(RTA_OIF, index_);
+  if (Status s = link_.request({std::move(m)}, "address " + to_string(address) + " on " + name_);
+      !s)
+    return s;
+  return link_.request({std::move(r)}, "route " + prefix.text() + " by " + name_);
+}
+
 Status Device::set_conf(const std::vector<std::pair<std::uint16_t, std::uint32_t>>& values,
                         const std::string& what) {
   NetlinkMessage m(RTM_SETLINK, NLM_F_ACK);

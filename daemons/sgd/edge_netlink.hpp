@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dmsc/core/bytes.hpp"
+#include "sgd/edge_ipv6.hpp"
 #include "sgd/edge_netns.hpp"
 
 namespace dmsc::sgd {
@@ -53,6 +54,8 @@ class Device {
   Status add_address(Ipv4Net address);
   // Replaces an equal route. `source` 0 = the kernel's choice.
   Status add_route(Ipv4Net destination, Ipv4 source);
+  // IPv6: the address, at once (no detection of duplicates), and the prefix routed here.
+  Status add_ipv6(const Ipv6& address, const Prefix6& prefix);
   // Lets packets to and from 127.0.0.0/8 pass on this device alone; loose source check.
   Status allow_loopback();
   Status allow_forwarding();

@@ -92,7 +92,7 @@ Result<Fd> open_tun(const std::string& name, bool offload) {
   int header = kVnetBytes;
   if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header) != 0) return system_error("set up TUN " + name);
   // Without it the kernel cuts segments and fills checksums itself: slower, not wrong.
-  if (offload) (void)::ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4);
+  if (offload) (void)::ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
   return fd;
 }
 

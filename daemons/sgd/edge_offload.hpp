@@ -15,7 +15,7 @@ inline constexpr std::size_t kVnetBytes = 10;  // struct virtio_net_hdr, little-
 
 struct VnetHeader {
   static constexpr std::uint8_t kNeedsChecksum = 1;                  // flags
-  static constexpr std::uint8_t kGsoNone = 0, kGsoTcp4 = 1, kGsoEcn = 0x80;  // gso_type
+  static constexpr std::uint8_t kGsoNone = 0, kGsoTcp4 = 1, kGsoTcp6 = 4, kGsoEcn = 0x80;  // gso_type
   std::uint8_t flags = 0, gso_type = 0;
   std::uint16_t header_bytes = 0, gso_size = 0, checksum_start = 0, checksum_offset = 0;
 };

@@ -10,7 +10,7 @@
 namespace dmsc::sgd {
 namespace {
 
-constexpr int kBatch = 32;                     // per wake-up, so that packets are not held up
+constexpr int kBatch = 32;  // per wake-up, so that packets are not held up
 constexpr std::size_t kMaxMessage = 65535, kMaxQueued = 1 << 20;
 
 }  // namespace
@@ -18,15 +18,20 @@ constexpr std::size_t kMaxMessage = 65535, kMaxQueued = 1 << 20;
 struct Responder::Connection {
   Fd fd;
   Bytes in, out;
-  std::size_t waiting = 0;                     // answers still to come from upstream
+  std::size_t waiting = 0;  // answers still to come from upstream
   dataplane::TimerId timer = 0;
   bool want_write = false;
 };
 
-Responder::Responder(Fd udp, Fd tcp, dns::Zone& zone, Forwarder& forwarder,
+Responder::Responder(Fd udp, Fd tcp, bool ipv6, dns::Zone& zone, Forwarder& forwarder,
                      dataplane::Worker& worker, DnsCounters& counters)
-    : udp_(std::move(udp)), tcp_(std::move(tcp)), zone_(zone), forwarder_(forwarder),
-      worker_(worker), counters_(counters) {
+    : udp_(std::move(udp)),
+      tcp_(std::move(tcp)),
+      ipv6_(ipv6),
+      zone_(zone),
+      forwarder_(forwarder),
+      worker_(worker),
+      counters_(counters) {
   worker_.watch_fd(udp_.get(), EPOLLIN, [this](std::uint32_t) { udp_ready(); });
   worker_.watch_fd(tcp_.get(), EPOLLIN, [this](std::uint32_t) { accept_ready(); });
 }
@@ -51,7 +56,7 @@ void Responder::handle(ByteView message, L4 transport, Forwarder::Reply reply) {
     ++counters_.errors;
     return reply(dns::build_error(parsed));
   }
-  auto answer = zone_.answer(parsed.query, worker_.now());
+  auto answer = zone_.answer(parsed.query, worker_.now(), ipv6_);
   if (!answer && forwarder_.enabled() && parsed.query.recursion_desired) {
     return forwarder_.ask(parsed.query, message, transport, std::move(reply));
   }
@@ -144,8 +149,8 @@ void Responder::send(Connection& connection, const Bytes& message) {
 
 void Responder::flush(Connection& connection) {
   while (!connection.out.empty()) {
-    ssize_t n = ::send(connection.fd.get(), connection.out.data(), connection.out.size(),
-                       MSG_NOSIGNAL);
+    ssize_t n =
+        ::send(connection.fd.get(), connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN) return close(connection);
     if (n < 0) break;
     connection.out.erase(connection.out.begin(), connection.out.begin() + n);

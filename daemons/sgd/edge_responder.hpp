@@ -1,5 +1,5 @@
-// The DNS responder's sockets: UDP and TCP on one address of one namespace, driven by a worker's event
-// loop. Answers from the zone; names outside it go to the upstream resolvers, or are refused.
+// The DNS responder's sockets: UDP and TCP on one address of one namespace, driven by a worker's
+// event loop. Answers from the zone; names outside it go to the upstream resolvers, or are refused.
 #pragma once
 #include <functional>
 #include <map>
@@ -52,9 +52,10 @@ class Responder {
   static constexpr std::size_t kMaxConnections = 64;
   static constexpr Duration kIdle = seconds(10);  // RFC 7766 6.2.3
 
-  // Sockets already bound in the right namespace; zone and forwarder outlive this. Worker thread.
-  Responder(Fd udp, Fd tcp, dns::Zone& zone, Forwarder& forwarder, dataplane::Worker& worker,
-            DnsCounters& counters);
+  // Sockets already bound in the right namespace, which has IPv6 or not; zone and forwarder outlive
+  // this. Worker thread.
+  Responder(Fd udp, Fd tcp, bool ipv6, dns::Zone& zone, Forwarder& forwarder,
+            dataplane::Worker& worker, DnsCounters& counters);
   ~Responder();
 
  private:
@@ -70,6 +71,7 @@ class Responder {
   void handle(ByteView message, L4 transport, Forwarder::Reply reply);
 
   Fd udp_, tcp_;
+  bool ipv6_;
   dns::Zone& zone_;
   Forwarder& forwarder_;
   dataplane::Worker& worker_;

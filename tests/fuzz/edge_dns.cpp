@@ -21,8 +21,9 @@ void fuzz::one_input(ByteView bytes) {
     directory.set(*Name::parse("files"), true);
   }
   VirtualAddresses addresses(range, {0x64600001}, crypto::Key16{});
-  dns::Zone zone("svc.dmsc", range, 5, directory, addresses);
-  auto answer = zone.answer(parsed.query, Time{});
+  static const Prefix6 prefix6 = *Prefix6::parse("fdc0:646d:7363::/64");
+  dns::Zone zone("svc.dmsc", range, prefix6, 5, directory, addresses);
+  auto answer = zone.answer(parsed.query, Time{}, true);
   if (!answer) return;
   Bytes built = dns::build_answer(parsed.query, *answer, zone.zone(), true);
   require(built.size() <= 512, "an answer needs no truncation");
@@ -33,7 +34,7 @@ void fuzz::seeds(SeedWriter& out) {
   for (const char* name : {"4.b.svc.dmsc", "x.files.svc.dmsc", "4.3.96.100.in-addr.arpa"}) {
     ByteWriter w;
     w.u16(1).u16(0x0100).u16(1).u16(0).u16(0).u16(1).bytes(dns::encode_name(name));
-    w.u16(dns::kTypeA).u16(dns::kClassIn);
+    w.u16(name[0] == 'x' ? dns::kTypeAaaa : dns::kTypeA).u16(dns::kClassIn);
     w.u8(0).u16(dns::kTypeOpt).u16(1232).u32(0).u16(0);
     out(w.view());
   }

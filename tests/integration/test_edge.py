@@ -1,6 +1,9 @@
 """Unmodified programs on the domain of Figure 2: pods that know nothing of DMSC but a resolver."""
 from __future__ import annotations
 
+import hashlib
+import random
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -90,3 +93,54 @@ print("pages", done, flush=True)
     assert client.returncode == 0, err
     assert int(out.split()[1]) > 20
     fig2.start("sr-2")
+
+
+def resolve(lab: Lab, pod: str, host: str, family: str) -> list[str]:
+    """Addresses as the C library of a program in `pod` finds them."""
+    done = lab.exec(pod, "getent", f"ahosts{family}", host, check=False)
+    return sorted({line.split()[0] for line in done.stdout.splitlines()})
+
+
+@pytest.mark.limit(120)
+def test_u14_a_program_that_speaks_ipv6_reaches_an_ipv4_server(fig2: Lab) -> None:
+    wait_served(fig2, "pod-1", "4.b.svc.dmsc:8080")
+    six, four = (resolve(fig2, "pod-1", "4.b.svc.dmsc", family) for family in ("v6", "v4"))
+    assert len(six) == 1 and six[0].startswith("fdc0:646d:7363:"), six
+    assert len(four) == 1 and ip_address(six[0]).packed[12:] == ip_address(four[0]).packed
+    page = fetch(fig2, "pod-1", "4.b.svc.dmsc:8080", "-6", "-w", "%{remote_ip}")
+    assert "pod-4" in page and six[0] in page, page
+    assert "pod-4" in fetch(fig2, "pod-1", f"[{six[0]}]:8080", "-6")
+    name = fig2.exec("pod-1", "getent", "hosts", six[0]).stdout.split()[1]
+    assert name == "4.b.svc.dmsc"
+
+
+def test_u14_ipv6_errors_are_told_at_once(fig2: Lab) -> None:
+    wait_served(fig2, "pod-1", "4.b.svc.dmsc:8080")
+    prefix = resolve(fig2, "pod-1", "4.b.svc.dmsc", "v6")[0].rsplit(":", 2)[0]
+
+    def connect(address: str, port: int) -> str:
+        code = ("import socket, sys, time\nbegun = time.monotonic()\n"
+                "try: socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)\n"
+                "except OSError as e: print(e.errno, time.monotonic() - begun < 2)")
+        return fig2.exec("pod-1", "/usr/bin/python3", "-c", code, address, str(port)).stdout.strip()
+
+    assert connect(resolve(fig2, "pod-1", "4.b.svc.dmsc", "v6")[0], 81) == "111 True"   # refused
+    assert connect(f"{prefix}:6465:4321", 80) == "113 True"                             # nobody's address
+    assert connect("2001:db8::1", 80) == "101 True"                                     # no way outside
+    assert fig2.show("sg-1", "counters")["edge"]["ipv6_malformed"] == 0
+
+
+@pytest.mark.limit(120)
+def test_u14_large_transfers_of_both_families_arrive_whole(fig2: Lab) -> None:
+    """Large segments are cut and joined for IPv6 as for IPv4."""
+    wait_served(fig2, "pod-1", "4.b.svc.dmsc:8080")
+    page = fig2.plan.folder("pod-4") / "files" / "large"
+    page.parent.mkdir(exist_ok=True)
+    page.write_bytes(random.Random(6).randbytes(8 << 20))
+    try:
+        for family in ("-6", "-4"):
+            done = fig2.exec("pod-1", "sh", "-c",
+                             f"curl -sS {family} -m 30 http://4.b.svc.dmsc:8080/files/large | sha256sum")
+            assert done.stdout.split()[0] == hashlib.sha256(page.read_bytes()).hexdigest(), family
+    finally:
+        page.unlink()

@@ -13,17 +13,18 @@ const Ipv4Net kRange = *parse_ipv4_net("100.96.0.0/13");
 struct Fixture {
   Directory directory;
   VirtualAddresses addresses{kRange, *parse_ipv4("100.96.0.1"), crypto::Key16{7}};
-  Zone zone{"svc.dmsc", kRange, 5, directory, addresses};
+  Zone zone{"svc.dmsc", kRange, *Prefix6::parse("fdc0:646d:7363::/64"), 5, directory, addresses};
   Fixture() {
     for (const char* n : {"B", "B/4", "shop/cart"}) directory.set(*Name::parse(n), false);
     directory.set(*Name::parse("Files"), true);
   }
-  std::optional<Answer> ask(const std::string& name, std::uint16_t type = kTypeA) {
+  std::optional<Answer> ask(const std::string& name, std::uint16_t type = kTypeA,
+                            bool ipv6 = false) {
     Query q;
     q.name = name;
     q.type = type;
     q.klass = kClassIn;
-    return zone.answer(q, {});
+    return zone.answer(q, {}, ipv6);
   }
 };
 
@@ -48,8 +49,11 @@ TEST_CASE("edge DNS: a query as dig sends it, and its answer, byte by byte") {
   CHECK(parsed.query.udp_payload == 4096);
   Answer answer{.authoritative = true, .address = *parse_ipv4("100.96.12.34"), .ttl = 5};
   CHECK(to_hex(build_answer(parsed.query, answer, "svc.dmsc", false)) ==
-        "1234850000010001000000010134014203737663" "04646d73630000010001"
-        "c00c000100010000000500046460" "0c22" "00002904d0000000000000");
+        "1234850000010001000000010134014203737663"
+        "04646d73630000010001"
+        "c00c000100010000000500046460"
+        "0c22"
+        "00002904d0000000000000");
 }
 
 TEST_CASE("edge DNS: names are found in any case, answered with the address of the one name") {
@@ -105,7 +109,7 @@ TEST_CASE("edge DNS: a dot inside a label never passes for a separator") {
   Parsed parsed = parse_query(w.view());
   REQUIRE(parsed.rcode == Rcode::no_error);
   CHECK(parsed.query.name == "4\\046b.svc.dmsc");
-  CHECK(f.zone.answer(parsed.query, {})->rcode == Rcode::name_error);
+  CHECK(f.zone.answer(parsed.query, {}, true)->rcode == Rcode::name_error);
 }
 
 TEST_CASE("edge DNS: what is no proper query gets its error or nothing") {
@@ -132,8 +136,7 @@ TEST_CASE("edge DNS: what is no proper query gets its error or nothing") {
   CHECK(parse_query(query_bytes("a.svc.dmsc", 1, "0000291000000000000000", 1)).query.edns);
   CHECK(parse_query(query_bytes("a.svc.dmsc", 1, "016100002910000000000000", 1)).rcode ==
         Rcode::format_error);
-  CHECK(parse_query(query_bytes("a.svc.dmsc", 1,
-                                "00002910000000000000000000291000000000000000", 2))
+  CHECK(parse_query(query_bytes("a.svc.dmsc", 1, "00002910000000000000000000291000000000000000", 2))
             .rcode == Rcode::format_error);
   CHECK(parse_query(query_bytes("a.svc.dmsc", 1, "0000291000000100000000", 1)).rcode ==
         Rcode::bad_version);
@@ -158,4 +161,26 @@ TEST_CASE("edge DNS: a prefix that went is unknown, another spelling that took i
   CHECK(d.resolve(*Name::parse("B/4"))->text() == "b/4");
   d.remove(*Name::parse("b/4"));
   CHECK_FALSE(d.resolve(*Name::parse("b/4")));
+}
+
+TEST_CASE("edge DNS: AAAA is the prefix in front of the A, and only for who has IPv6") {
+  Fixture f;
+  Prefix6 prefix = *Prefix6::parse("fdc0:646d:7363::/64");
+  auto six = f.ask("4.b.svc.dmsc", kTypeAaaa, true), four = f.ask("4.b.svc.dmsc", kTypeA, true);
+  REQUIRE(six->address6);
+  CHECK_FALSE(six->address);
+  CHECK(prefix.inside(*six->address6) == four->address);
+  CHECK_FALSE(four->address6);
+  CHECK_FALSE(f.ask("4.b.svc.dmsc", kTypeAaaa, false)->address6);
+  CHECK(f.ask("9.b.svc.dmsc", kTypeAaaa, true)->rcode == Rcode::name_error);
+  Query q = parse_query(query_bytes("4.b.svc.dmsc", kTypeAaaa)).query;
+  std::string wire = to_hex(build_answer(q, *six, "svc.dmsc", false));
+  CHECK(wire.find("c00c001c0001000000050010" + to_hex(*six->address6)) != std::string::npos);
+  // And the way back.
+  std::string reverse;
+  for (std::size_t i = 16; i-- > 0;) {
+    std::string hex = to_hex(ByteView(*six->address6).subspan(i, 1));
+    reverse += {hex[1], '.', hex[0], '.'};
+  }
+  CHECK(f.ask(reverse + "ip6.arpa", kTypePtr)->pointer == "4.b.svc.dmsc");
 }
