@@ -1,8 +1,13 @@
 #include "dmsc/dataplane/counters.hpp"
 
+#include <numeric>
+
 namespace dmsc::dataplane {
 
 CounterValues& CounterValues::operator+=(const CounterValues& o) {
+  received += o.received;
+  ended += o.ended;
+  drops_elsewhere += o.drops_elsewhere;
   packets_in += o.packets_in;
   bytes_in += o.bytes_in;
   packets_out += o.packets_out;
@@ -23,8 +28,20 @@ CounterValues& CounterValues::operator+=(const CounterValues& o) {
   return *this;
 }
 
+std::uint64_t CounterValues::dropped() const {
+  return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
+}
+
+std::int64_t CounterValues::unaccounted() const {
+  return static_cast<std::int64_t>(received + originated + drops_elsewhere - packets_out - delivered -
+                                   ended - dropped());
+}
+
 CounterValues WorkerCounters::read() const {
   CounterValues out;
+  out.received = received.get();
+  out.ended = ended.get();
+  out.drops_elsewhere = drops_elsewhere.get();
   out.packets_in = packets_in.get();
   out.bytes_in = bytes_in.get();
   out.packets_out = packets_out.get();

@@ -24,16 +24,24 @@ inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(forwarding:
 
 // Values at one instant; what WorkerCounters is summed into.
 struct CounterValues {
+  std::uint64_t received = 0;  // datagrams from anybody; packets_in are those that were authentic
   std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
   std::uint64_t originated = 0, forwarded = 0, delivered = 0;
   std::uint64_t by_name = 0, by_label = 0, repaired = 0;  // how forwarded packets were decided
+  std::uint64_t ended = 0;  // probes, and what answers them: their way ends in the data plane itself
   std::uint64_t probes_answered = 0, errors_sent = 0, errors_suppressed = 0;
   std::uint64_t trains_in = 0, trains_out = 0, trains_refused = 0;
   std::array<std::uint64_t, kDropReasons> drops{};
+  // Of the drops: those of packets already delivered, or not yet originated (Worker::count_drop()).
+  std::uint64_t drops_elsewhere = 0;
   CounterValues& operator+=(const CounterValues& o);
+  std::uint64_t dropped() const;  // all reasons
+  // Packets that came and of which nothing is known (rule D15): 0, but while a worker is busy.
+  std::int64_t unaccounted() const;
 };
 
 struct WorkerCounters {
+  Counter received, ended, drops_elsewhere;
   Counter packets_in, bytes_in, packets_out, bytes_out;
   Counter originated, forwarded, delivered;
   Counter by_name, by_label, repaired;

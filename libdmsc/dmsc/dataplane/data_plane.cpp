@@ -228,12 +228,13 @@ std::unique_ptr<LinkEntry> DataPlaneImpl::make_entry(const LinkRecord& record) c
 
 void DataPlaneImpl::publish() {
   auto table = std::make_unique<LinkTable>();
-  table->by_sockets.resize(groups_.size());
   for (const auto& [id, record] : links_) {
     if (!record.neighbour || record.neighbour->worker_ports.empty()) continue;
     if (table->by_link.size() <= id.value) table->by_link.resize(id.value + 1);
     auto entry = make_entry(record);
-    table->by_sockets[record.group].push_back(entry.get());
+    for (const SocketAddress& address : entry->addresses) {
+      table->by_source.emplace(Source{record.group, address}, entry.get());
+    }
     table->by_link[id.value] = std::move(entry);
   }
   const LinkTable* old = shared_.table.exchange(table.release(), std::memory_order_acq_rel);

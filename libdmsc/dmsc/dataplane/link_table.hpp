@@ -4,11 +4,13 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "dmsc/dataplane/counters.hpp"
 #include "dmsc/dataplane/socket_address.hpp"
 #include "dmsc/forwarding/hop_auth.hpp"
+#include "dmsc/forwarding/name_hash.hpp"
 
 namespace dmsc::dataplane {
 
@@ -65,22 +67,31 @@ struct LinkEntry {
   }
 };
 
+// A neighbour's worker as a socket group sees it.
+struct Source {
+  unsigned sockets = 0;
+  SocketAddress address;
+  friend bool operator==(const Source&, const Source&) = default;
+};
+struct SourceHash {
+  std::size_t operator()(const Source& s) const {
+    std::uint64_t number = std::uint64_t{s.sockets} << 16 | s.address.port();
+    for (std::uint64_t word : s.address.words()) number = forwarding::mix(number ^ word);
+    return number;
+  }
+};
+
 struct LinkTable {
   std::vector<std::unique_ptr<const LinkEntry>> by_link;        // index = link id; null = no neighbour
-  std::vector<std::vector<const LinkEntry*>> by_sockets;        // index = socket group
+  std::unordered_map<Source, const LinkEntry*, SourceHash> by_source;
 
   const LinkEntry* find(std::uint32_t link) const {
     return link < by_link.size() ? by_link[link].get() : nullptr;
   }
   // The neighbour that sends from `from` to this socket group.
   const LinkEntry* find_source(unsigned sockets, const SocketAddress& from) const {
-    if (sockets >= by_sockets.size()) return nullptr;
-    for (const LinkEntry* entry : by_sockets[sockets]) {
-      for (const SocketAddress& address : entry->addresses) {
-        if (address == from) return entry;
-      }
-    }
-    return nullptr;
+    auto it = by_source.find({sockets, from});
+    return it != by_source.end() ? it->second : nullptr;
   }
 };
 

@@ -74,11 +74,20 @@ std::span<std::uint8_t> Outbox::copied(std::span<const std::uint8_t> datagram) {
 }
 
 void Outbox::push(int fd, const SocketAddress& to, std::span<std::uint8_t> datagram, bool copy,
-                  LinkCounters& link) {
+                  LinkCounters& link, const crypto::Key16* key) {
   if (copy && arena_used_ + datagram.size() > kArenaBytes) flush();
   Train* train = open_train(fd, to, datagram.size());
   if (train == nullptr) train = &start_train(fd, to, datagram.size(), link);
-  append(*train, copy ? copied(datagram) : datagram);
+  if (copy) datagram = copied(datagram);
+  append(*train, datagram);
+  if (key == nullptr) return;
+  untagged_[untagged_count_++] = {datagram.data(), key};
+  if (untagged_count_ == untagged_.size()) write_tags();
+}
+
+void Outbox::write_tags() {
+  forwarding::write_tags(std::span(untagged_).first(untagged_count_));
+  untagged_count_ = 0;
 }
 
 void Outbox::prepare(std::size_t i) {
@@ -102,6 +111,7 @@ void Outbox::prepare(std::size_t i) {
 }
 
 void Outbox::flush() {
+  write_tags();
   for (std::size_t i = 0; i < count_; ++i) prepare(i);
   std::size_t first = 0;
   while (first < count_) {

@@ -11,6 +11,7 @@
 
 #include "dmsc/dataplane/counters.hpp"
 #include "dmsc/dataplane/socket_address.hpp"
+#include "dmsc/forwarding/hop_auth.hpp"
 
 namespace dmsc::dataplane {
 
@@ -25,9 +26,10 @@ class Outbox {
   explicit Outbox(WorkerCounters& counters);
   // Queues for `to` on `fd`; flushes first when full. With `copy` the datagram (at most kMaxDatagram)
   // may be reused at once. `to` must stay valid until flush(). Datagrams for one address leave in the
-  // order they were pushed.
+  // order they were pushed. With `key` the hop tag is written before the datagram leaves, for many at a time;
+  // the rest of its hop block is in place. The key too must stay valid until flush().
   void push(int fd, const SocketAddress& to, std::span<std::uint8_t> datagram, bool copy,
-            LinkCounters& link);
+            LinkCounters& link, const crypto::Key16* key = nullptr);
   // Sends everything queued. What the socket does not take is dropped and counted: a full buffer as
   // congestion, a lost interface as link_down, an oversized datagram as too_big. A train that the
   // kernel refuses as a whole is sent one by one.
@@ -53,6 +55,7 @@ class Outbox {
   Train& start_train(int fd, const SocketAddress& to, std::size_t size, LinkCounters& link);
   void append(Train& train, std::span<std::uint8_t> datagram);
   std::span<std::uint8_t> copied(std::span<const std::uint8_t> datagram);
+  void write_tags();
   void prepare(std::size_t train);
   void flush_run(std::size_t first, std::size_t end);
   void send_singly(const Train& train, const std::array<iovec, kMaxSegments>& pieces);
@@ -76,6 +79,8 @@ class Outbox {
   };
   std::array<Control, kTrains> controls_{};
   std::unique_ptr<std::uint8_t[]> arena_;
+  std::array<forwarding::HopSeal, 64> untagged_{};
+  std::size_t untagged_count_ = 0;
 };
 
 }  // namespace dmsc::dataplane

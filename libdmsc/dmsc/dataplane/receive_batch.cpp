@@ -6,14 +6,26 @@
 
 namespace dmsc::dataplane {
 
-ReceiveBatch::ReceiveBatch() : memory_(new std::uint8_t[kSize * kStride]) {
+ReceiveBatch::ReceiveBatch()
+    : memory_(new std::uint8_t[kSize * kStride]), close_(new std::uint8_t[kSize * kCloseBytes]) {
   for (unsigned i = 0; i < kSize; ++i) {
-    iov_[i] = {memory_.get() + i * kStride, kBufferBytes};
     messages_[i] = {};
     messages_[i].msg_hdr.msg_name = &names_[i];
-    messages_[i].msg_hdr.msg_iov = &iov_[i];
-    messages_[i].msg_hdr.msg_iovlen = 1;
+    messages_[i].msg_hdr.msg_iov = iov_[i].data();
     messages_[i].msg_hdr.msg_control = controls_[i].bytes.data();
+  }
+  lay_out(true);
+}
+
+void ReceiveBatch::lay_out(bool together) {
+  together_ = together;
+  for (unsigned i = 0; i < kSize; ++i) {
+    if (together) {
+      iov_[i] = {iovec{close(i), kCloseBytes}, iovec{wide(i) + kCloseBytes, kBufferBytes - kCloseBytes}};
+    } else {
+      iov_[i] = {iovec{wide(i), kBufferBytes}, iovec{}};
+    }
+    messages_[i].msg_hdr.msg_iovlen = together ? 2 : 1;
   }
 }
 
@@ -23,7 +35,26 @@ unsigned ReceiveBatch::receive(int fd) {
     messages_[i].msg_hdr.msg_controllen = controls_[i].bytes.size();
   }
   int n = ::recvmmsg(fd, messages_.data(), kSize, MSG_DONTWAIT, nullptr);
-  return n > 0 ? static_cast<unsigned>(n) : 0;
+  if (n <= 0) return 0;
+  take(static_cast<unsigned>(n));
+  return static_cast<unsigned>(n);
+}
+
+// Finds each message in one piece, and the layout that suits the next ones.
+void ReceiveBatch::take(unsigned count) {
+  bool small = true;
+  for (unsigned i = 0; i < count; ++i) {
+    bool fits = messages_[i].msg_len <= kCloseBytes;
+    small = small && fits;
+    data_[i] = together_ && fits ? close(i) : wide(i);
+    if (together_ && !fits) std::memcpy(wide(i), close(i), kCloseBytes);
+  }
+  if (small != together_) lay_out(small);
+}
+
+bool ReceiveBatch::same_source(unsigned i, unsigned j) const {
+  socklen_t size = messages_[i].msg_hdr.msg_namelen;
+  return size == messages_[j].msg_hdr.msg_namelen && std::memcmp(&names_[i], &names_[j], size) == 0;
 }
 
 std::size_t ReceiveBatch::segment(unsigned i) const {

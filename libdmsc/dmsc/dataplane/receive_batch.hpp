@@ -1,5 +1,11 @@
 // Buffers of one recvmmsg call. Each holds a datagram or, where the kernel kept a train whole (UDP_GRO), a
 // train of datagrams of one source and one size, the last of which may be shorter.
+//
+// Buffers big enough for a train are so far apart that each datagram costs a page walk. So while only small
+// datagrams arrive they go to buffers close together, whose overflow lies in the big ones:
+//
+//   close   [ 2 KiB ][ 2 KiB ]...            wide   [ gap of 2 KiB | 62 KiB ][ gap | 62 KiB ]...
+//               └─ a longer message goes on here ────────┘   its beginning is then copied into the gap
 #pragma once
 #include <sys/socket.h>
 
@@ -17,9 +23,7 @@ class ReceiveBatch {
   ReceiveBatch();
   // Messages received, 0 if none wait; errors of the socket count as none.
   unsigned receive(int fd);
-  std::span<std::uint8_t> message(unsigned i) {
-    return {static_cast<std::uint8_t*>(iov_[i].iov_base), messages_[i].msg_len};
-  }
+  std::span<std::uint8_t> message(unsigned i) { return {data_[i], messages_[i].msg_len}; }
   // Size of the datagrams in message i, all but the last: the message's own if it is no train.
   std::size_t segment(unsigned i) const;
   bool truncated(unsigned i) const { return (messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0; }
@@ -27,17 +31,31 @@ class ReceiveBatch {
     return SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&names_[i]),
                                         messages_[i].msg_hdr.msg_namelen);
   }
+  bool same_source(unsigned i, unsigned j) const;
 
  private:
-  static constexpr std::size_t kBufferBytes = 65536;
+  static constexpr std::size_t kBufferBytes = 65536, kCloseBytes = 2048;
   // Not a power of two apart, so that the first lines of all buffers do not share a cache set.
   static constexpr std::size_t kStride = kBufferBytes + 3 * 64;
   struct alignas(cmsghdr) Control {
     std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> bytes;
   };
+  // The kernel writes an address no longer than this.
+  union Name {
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  };
+  std::uint8_t* close(unsigned i) { return close_.get() + i * kCloseBytes; }
+  std::uint8_t* wide(unsigned i) { return memory_.get() + i * kStride; }
+  void lay_out(bool together);
+  void take(unsigned count);
+
   std::unique_ptr<std::uint8_t[]> memory_;  // not initialised: pages never used cost nothing
-  std::array<sockaddr_storage, kSize> names_;
-  std::array<iovec, kSize> iov_;
+  std::unique_ptr<std::uint8_t[]> close_;
+  bool together_ = false;
+  std::array<std::uint8_t*, kSize> data_;
+  std::array<Name, kSize> names_;
+  std::array<std::array<iovec, 2>, kSize> iov_;
   std::array<mmsghdr, kSize> messages_;
   std::array<Control, kSize> controls_;
 };

@@ -150,4 +150,11 @@ socklen_t SocketAddress::size() const {
   return 0;
 }
 
+std::array<std::uint64_t, 2> SocketAddress::words() const {
+  std::array<std::uint64_t, 2> out{};
+  if (family() == AF_INET) out[0] = address_.v4.sin_addr.s_addr;
+  if (family() == AF_INET6) std::memcpy(out.data(), &address_.v6.sin6_addr, sizeof out);
+  return out;
+}
+
 }  // namespace dmsc::dataplane

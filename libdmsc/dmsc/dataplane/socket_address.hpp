@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@ class SocketAddress {
   std::uint16_t port() const;
   SocketAddress with_port(std::uint16_t port) const;
   bool same_address(const SocketAddress& other) const;  // port ignored
+  std::array<std::uint64_t, 2> words() const;           // of the address alone, for hashing
   std::string text() const;          // with the port
   std::string address_text() const;  // without
   const sockaddr* data() const { return &address_.base; }

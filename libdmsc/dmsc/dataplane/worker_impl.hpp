@@ -7,6 +7,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "dmsc/dataplane/burst.hpp"
 #include "dmsc/dataplane/link_table.hpp"
 #include "dmsc/dataplane/offloads.hpp"
 #include "dmsc/dataplane/outbox.hpp"
@@ -44,7 +45,10 @@ class WorkerImpl final : public Worker {
   void probe(const ProbeSpec& spec, Duration timeout,
              std::function<void(const ProbeResult&)> done) override;
   std::uint64_t new_flow() override;
-  void count_drop(forwarding::DropReason reason) override { counters_.drop(reason); }
+  void count_drop(forwarding::DropReason reason) override {
+    counters_.drop(reason);
+    counters_.drops_elsewhere.add();
+  }
   void watch_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready) override;
   void unwatch_fd(int fd) override;
   void post(std::function<void()> task) override;
@@ -72,8 +76,13 @@ class WorkerImpl final : public Worker {
 
   // worker_receive.cpp
   void receive_ready(unsigned sockets, int fd);
-  void receive_message(unsigned i, unsigned sockets);
+  void receive_message(unsigned i, const LinkEntry* entry);
   void receive(std::span<std::uint8_t> datagram, const LinkEntry& entry);
+  void process_burst();
+  void authenticate_burst();
+  bool accept(Arrival& arrival, bool good_tag);
+  void count_in(const wire::ServicePacket& packet, const LinkEntry& entry);
+  forwarding::DropReason check_fresh(const wire::ServicePacket& packet, const LinkEntry& entry);
   forwarding::DropReason authenticate(const wire::ServicePacket& packet, const LinkEntry& entry);
   void refuse_unparsed(std::span<std::uint8_t> datagram, const LinkEntry& entry, const Error& error);
   void act(wire::ServicePacket& packet, const forwarding::Verdict& verdict, LinkId from);
@@ -121,12 +130,14 @@ class WorkerImpl final : public Worker {
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
+  std::atomic<bool> any_posted_{false};  // so that a round without tasks takes no lock
   std::atomic<bool> stop_{false};
   std::thread thread_;
 
   std::vector<UniqueFd> sockets_;  // by socket group
   Outbox outbox_;
   std::unique_ptr<class ReceiveBatch> batch_;
+  Burst burst_;
 
   std::unordered_map<std::uint32_t, OpenProbe> open_probes_;
   runtime::log::RateLimiter errors_;

@@ -115,6 +115,7 @@ int WorkerImpl::wait_ms() const {
 }
 
 void WorkerImpl::run_posted() {
+  if (!any_posted_.exchange(false, std::memory_order_acquire)) return;
   std::vector<std::function<void()>> tasks;
   {
     std::lock_guard lock(posted_mutex_);
@@ -141,6 +142,7 @@ void WorkerImpl::post(std::function<void()> task) {
     std::lock_guard lock(posted_mutex_);
     if (stop_.load(std::memory_order_relaxed)) return;
     posted_.push_back(std::move(task));
+    any_posted_.store(true, std::memory_order_release);
     if (posted_.size() > 1) return;  // already woken
   }
   std::uint64_t one = 1;

@@ -122,6 +122,7 @@ void WorkerImpl::answer_probe(const ServicePacket& packet) {
                                           encode_probe_answer(*health, packet.payload().size()));
   if (!reply) return counters_.drop(forwarding::DropReason::malformed);
   counters_.probes_answered.add();
+  counters_.ended.add();
   originate(*reply);
 }
 
@@ -182,12 +183,14 @@ void WorkerImpl::send_link_probe(const LinkEntry& entry) {
   auto packet = ServicePacket::parse(*built);
   if (!packet) return;
   path.sent.add();
+  counters_.originated.add();
   auto reason = transmit(*packet, entry, true);
   if (reason != forwarding::DropReason::none) counters_.drop(reason);
 }
 
 void WorkerImpl::receive_link_probe(ServicePacket& packet, const LinkEntry& entry) {
   if ((packet.flags() & wire::kFlagReply) != 0) {
+    counters_.ended.add();
     PathProbe& path = entry.state->path;
     if (index_ != 0 || packet.exchange() != path.open_exchange) return;
     path.open_exchange = 0;
@@ -208,10 +211,12 @@ void WorkerImpl::receive_link_probe(ServicePacket& packet, const LinkEntry& entr
   Bytes stamps = encode(ProbeStamps{stamps_of(packet).t1, received, clock_ns()});
   spec.timestamps = stamps;
   auto built = wire::build_service_packet(spec, encode_probe_answer({}, packet.payload().size()));
-  if (!built) return;
+  if (!built) return counters_.drop(forwarding::DropReason::malformed);
   auto reply = ServicePacket::parse(*built);
-  if (!reply) return;
+  if (!reply) return counters_.drop(forwarding::DropReason::malformed);
   counters_.probes_answered.add();
+  counters_.ended.add();
+  counters_.originated.add();
   auto reason = transmit(*reply, entry, true);
   if (reason != forwarding::DropReason::none) counters_.drop(reason);
 }

@@ -24,24 +24,31 @@ void WorkerImpl::receive_ready(unsigned sockets, int fd) {
   // A bounded share per round: timers and other links get their turn under flood.
   for (int turn = 0; turn < 4; ++turn) {
     unsigned n = batch_->receive(fd);
-    for (unsigned i = 0; i < n; ++i) receive_message(i, sockets);
+    const LinkEntry* entry = nullptr;
+    for (unsigned i = 0; i < n; ++i) {
+      if (i == 0 || !batch_->same_source(i, i - 1)) {
+        entry = table_ != nullptr ? table_->find_source(sockets, batch_->from(i)) : nullptr;
+      }
+      receive_message(i, entry);
+    }
+    process_burst();
     outbox_.flush();  // the buffers are about to be reused
     if (n < ReceiveBatch::kSize) return;
   }
 }
 
-void WorkerImpl::receive_message(unsigned i, unsigned sockets) {
+void WorkerImpl::receive_message(unsigned i, const LinkEntry* entry) {
   std::span<std::uint8_t> message = batch_->message(i);
   std::size_t segment = batch_->segment(i);
   std::size_t datagrams = segment == 0 ? 1 : (message.size() + segment - 1) / segment;
-  const LinkEntry* entry =
-      table_ != nullptr ? table_->find_source(sockets, batch_->from(i)) : nullptr;
+  counters_.received.add(datagrams);
   if (entry == nullptr) return counters_.drop(DropReason::not_neighbour, datagrams);
   if (batch_->truncated(i) || segment > kMaxDatagram) {
     return counters_.drop(DropReason::too_big, datagrams);
   }
   if (datagrams > 1) counters_.trains_in.add();
   for (std::size_t at = 0; at < message.size(); at += segment) {
+    if (at + 2 * segment < message.size()) __builtin_prefetch(&message[at + 2 * segment]);
     receive(message.subspan(at, std::min(segment, message.size() - at)), *entry);
   }
   if (message.empty()) receive(message, *entry);
@@ -50,34 +57,93 @@ void WorkerImpl::receive_message(unsigned i, unsigned sockets) {
 void WorkerImpl::receive(std::span<std::uint8_t> datagram, const LinkEntry& entry) {
   auto packet = ServicePacket::parse(datagram);
   if (!packet) return refuse_unparsed(datagram, entry, packet.error());
-  if (auto reason = authenticate(*packet, entry); reason != DropReason::none) {
-    return counters_.drop(reason);
-  }
-  counters_.packets_in.add();
-  counters_.bytes_in.add(datagram.size());
-  LinkCounters& link = entry.state->per_worker[index_].counters;
-  link.packets_in.add();
-  link.bytes_in.add(datagram.size());
-  if (packet->kind() == PacketKind::probe && packet->payload_protocol() == kLinkProbeProtocol) {
-    return receive_link_probe(*packet, entry);
-  }
-  act(*packet, forwarding::decide(*shared_.fib, shared_.self, *packet), entry.link);
+  burst_.arrivals[burst_.count++] = {*packet, &entry};
+  if (burst_.full()) process_burst();
 }
 
-forwarding::DropReason WorkerImpl::authenticate(const ServicePacket& packet,
-                                                const LinkEntry& entry) {
-  if (!shared_.hop_authentication) return DropReason::none;
-  const HopKeys* key = entry.key(packet.hop_key_id());
-  if (key == nullptr) return DropReason::bad_key;
-  if (!forwarding::check_hop(packet, key->receive)) return DropReason::bad_tag;
+// Tags, look-ups and new tags of all arrivals at a time: each step's waits for memory and long chains of
+// arithmetic overlap with those of the others.
+void WorkerImpl::process_burst() {
+  if (burst_.count == 0) return;
+  authenticate_burst();
+  std::array<ServicePacket*, forwarding::kDecideAtOnce> packets;
+  std::array<forwarding::Verdict, forwarding::kDecideAtOnce> verdicts;
+  for (std::size_t i = 0; i < burst_.count; ++i) packets[i] = &burst_.arrivals[i].packet;
+  forwarding::decide_batch(*shared_.fib, shared_.self, {packets.data(), burst_.count},
+                           {verdicts.data(), burst_.count});
+  for (std::size_t i = 0; i < burst_.count; ++i) {
+    act(burst_.arrivals[i].packet, verdicts[i], burst_.arrivals[i].entry->link);
+  }
+  burst_.count = 0;
+}
+
+// Keeps the arrivals that are good, in their order; link probes end here.
+void WorkerImpl::authenticate_burst() {
+  std::array<forwarding::HopCheck, forwarding::kDecideAtOnce> checks;
+  std::size_t known = 0, kept = 0;
+  for (std::size_t i = 0; i < burst_.count; ++i) {
+    Arrival& arrival = burst_.arrivals[i];
+    const HopKeys* key = arrival.entry->key(arrival.packet.hop_key_id());
+    if (key == nullptr && shared_.hop_authentication) {
+      counters_.drop(DropReason::bad_key);
+      continue;
+    }
+    checks[known] = {arrival.packet.datagram().data(), key != nullptr ? &key->receive : nullptr};
+    if (known != i) burst_.arrivals[known] = arrival;
+    ++known;
+  }
+  if (shared_.hop_authentication) forwarding::check_tags({checks.data(), known});
+  for (std::size_t i = 0; i < known; ++i) {
+    if (accept(burst_.arrivals[i], checks[i].good) && kept++ != i) {
+      burst_.arrivals[kept - 1] = burst_.arrivals[i];
+    }
+  }
+  burst_.count = kept;
+}
+
+// True if the packet goes on to the decision.
+bool WorkerImpl::accept(Arrival& arrival, bool good_tag) {
+  const LinkEntry& entry = *arrival.entry;
+  ServicePacket& packet = arrival.packet;
+  if (shared_.hop_authentication) {
+    DropReason reason = good_tag ? check_fresh(packet, entry) : DropReason::bad_tag;
+    if (reason != DropReason::none) return counters_.drop(reason), false;
+  }
+  count_in(packet, entry);
+  if (packet.kind() != PacketKind::probe || packet.payload_protocol() != kLinkProbeProtocol) {
+    return true;
+  }
+  receive_link_probe(packet, entry);
+  return false;
+}
+
+void WorkerImpl::count_in(const ServicePacket& packet, const LinkEntry& entry) {
+  counters_.packets_in.add();
+  counters_.bytes_in.add(packet.datagram().size());
+  LinkCounters& link = entry.state->per_worker[index_].counters;
+  link.packets_in.add();
+  link.bytes_in.add(packet.datagram().size());
+}
+
+// Of a packet whose tag is good. The windows are per receiving worker, so a copy replayed to another worker's
+// port must not pass.
+DropReason WorkerImpl::check_fresh(const ServicePacket& packet, const LinkEntry& entry) {
   WorkerLink& link = entry.state->per_worker[index_];
-  // The windows are per receiving worker, so a copy replayed to another worker's port must not pass.
   if (packet.hop_worker() >= link.windows.size() ||
-      worker_of_flow(packet.flow(), shared_.workers) != index_ ||
+      (shared_.workers > 1 && worker_of_flow(packet.flow(), shared_.workers) != index_) ||
       !link.windows[packet.hop_worker()].accept(packet.hop_counter())) {
     return DropReason::replay;
   }
   return DropReason::none;
+}
+
+// Of one packet alone.
+DropReason WorkerImpl::authenticate(const ServicePacket& packet, const LinkEntry& entry) {
+  if (!shared_.hop_authentication) return DropReason::none;
+  const HopKeys* key = entry.key(packet.hop_key_id());
+  if (key == nullptr) return DropReason::bad_key;
+  if (!forwarding::check_hop(packet, key->receive)) return DropReason::bad_tag;
+  return check_fresh(packet, entry);
 }
 
 void WorkerImpl::refuse_unparsed(std::span<std::uint8_t> datagram, const LinkEntry& entry,
@@ -87,6 +153,7 @@ void WorkerImpl::refuse_unparsed(std::span<std::uint8_t> datagram, const LinkEnt
     if (packet.ok()) {
       DropReason reason = authenticate(*packet, entry);
       if (reason != DropReason::none) return counters_.drop(reason);
+      count_in(*packet, entry);
       return drop(*packet, DropReason::unknown_tlv, error.message);
     }
   }
@@ -118,7 +185,9 @@ void WorkerImpl::deliver(ServicePacket& packet, LinkId from) {
   bool reply = (packet.flags() & wire::kFlagReply) != 0;
   bool probing = packet.kind() == PacketKind::probe || packet.kind() == PacketKind::trace;
   if (probing && !reply) return answer_probe(packet);
-  if ((probing || packet.kind() == PacketKind::error) && take_reply(packet)) return;
+  if ((probing || packet.kind() == PacketKind::error) && take_reply(packet)) {
+    return counters_.ended.add();
+  }
   if (sink_ != nullptr) {
     counters_.delivered.add();
     sink_->deliver(packet, from);

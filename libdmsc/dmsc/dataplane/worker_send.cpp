@@ -32,16 +32,18 @@ DropReason WorkerImpl::transmit(ServicePacket& packet, const LinkEntry& entry, b
   if (packet.datagram().size() > std::min(entry.mtu, kMaxDatagram)) return DropReason::too_big;
   WorkerLink& link = entry.state->per_worker[index_];
   const HopKeys& key = entry.keys[entry.active];
-  if (shared_.hop_authentication) forwarding::seal_hop(packet, key.send, key.id, static_cast<std::uint8_t>(index_),
-                       link.next_counter++);
-  unsigned peer = worker_of_flow(packet.flow(), static_cast<unsigned>(entry.addresses.size()));
-  outbox_.push(fd, entry.addresses[peer], packet.datagram(), copy, link.counters);
+  packet.set_hop_block(key.id, static_cast<std::uint8_t>(index_), link.next_counter++, 0);
+  auto peers = static_cast<unsigned>(entry.addresses.size());
+  unsigned peer = peers > 1 ? worker_of_flow(packet.flow(), peers) : 0;
+  outbox_.push(fd, entry.addresses[peer], packet.datagram(), copy, link.counters,
+               shared_.hop_authentication ? &key.send : nullptr);
   return DropReason::none;
 }
 
 Verdict WorkerImpl::originate(std::span<std::uint8_t> datagram) {
   auto packet = ServicePacket::parse(datagram);
   if (!packet) {
+    counters_.originated.add();
     counters_.drop(DropReason::malformed);
     return refused(DropReason::malformed);
   }

@@ -1,5 +1,6 @@
 #include "dmsc/forwarding/decision.hpp"
 
+#include "dmsc/forwarding/decision_batch.hpp"
 #include "dmsc/forwarding/name_hash.hpp"
 
 namespace dmsc::forwarding {
@@ -56,9 +57,11 @@ const LabelEntry* usable_label(const Fib& fib, const wire::ServicePacket& packet
   return fib.link_alive(entry->next_hop.link) ? entry : nullptr;
 }
 
-Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {
+// `found`: what the FIB has for the name, if that was looked up already.
+Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating,
+                const Match* found) {
   std::string_view name = packet.destination();
-  const Match match = fib.match(name);
+  const Match match = found != nullptr ? *found : fib.match(name);
   if (!match) return drop(fib.withdrawn(name) ? DropReason::no_instance : DropReason::no_route);
   const InstanceEntry* nearest =
       nearest_instance(fib, self, match->instances(), is_below(match, name));
@@ -178,8 +181,8 @@ const NextHop* choose_next_hop(const Fib& fib, const NodeRoute& route, std::uint
   const std::span<const NextHop> hops = route.next_hops();
   std::size_t n = hops.size();
   if (n == 0) return nullptr;
-  std::uint64_t hash = mix(flow ^ std::uint64_t{salt} << 32);
-  const NextHop& first = hops[hash % n];
+  std::uint64_t hash = n == 1 ? 0 : mix(flow ^ std::uint64_t{salt} << 32);
+  const NextHop& first = hops[n == 1 ? 0 : hash % n];
   if (fib.link_alive(first.link)) return &first;
   std::size_t alive = 0;
   for (const NextHop& hop : hops) alive += fib.link_alive(hop.link) ? 1 : 0;
@@ -204,6 +207,11 @@ void take_path(const Fib& fib, wire::ServicePacket& packet) {
 }
 
 Verdict decide(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {
+  return decide_with(fib, self, packet, originating, nullptr);
+}
+
+Verdict decide_with(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating,
+                    const Match* found) {
   if (has_flag(packet, wire::kFlagTrace)) packet.record_hop(self);
   if (packet.egress() == self) {
     Verdict verdict;
@@ -220,7 +228,7 @@ Verdict decide(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool or
     add_flag(packet, wire::kFlagLabelVoid);
   }
   if (packet.egress()) return towards(fib, self, packet.egress(), packet, originating);
-  return by_name(fib, self, packet, originating);
+  return by_name(fib, self, packet, originating, found);
 }
 
 }  // namespace dmsc::forwarding

@@ -166,16 +166,20 @@ Json data_counters(const dataplane::CounterValues& c) {
   for (std::size_t i = 1; i < c.drops.size(); ++i) {
     drops[forwarding::to_string(static_cast<forwarding::DropReason>(i))] = c.drops[i];
   }
-  return Json{{"packets_in", c.packets_in},   {"in_bytes", c.bytes_in},
+  return Json{{"received", c.received},
+              {"packets_in", c.packets_in},   {"in_bytes", c.bytes_in},
               {"packets_out", c.packets_out}, {"out_bytes", c.bytes_out},
               {"originated", c.originated},   {"forwarded", c.forwarded},
-              {"delivered", c.delivered},     {"by_name", c.by_name},
+              {"delivered", c.delivered},     {"ended", c.ended},
+              {"by_name", c.by_name},
               {"by_label", c.by_label},       {"repaired", c.repaired},
               {"probes_answered", c.probes_answered},
               {"errors_sent", c.errors_sent}, {"errors_suppressed", c.errors_suppressed},
               {"trains_in", c.trains_in}, {"trains_out", c.trains_out},
               {"trains_refused", c.trains_refused},
-              {"drops", drops}};
+              {"drops", drops},
+              {"drops_elsewhere", c.drops_elsewhere},
+              {"unaccounted", c.unaccounted()}};
 }
 
 Json control_counters(const linkstate::EngineCounters& c) {

@@ -381,3 +381,29 @@ TEST_CASE("D5 data plane: a datagram over the link's MTU is refused as too_big")
   auto verdict = row.a.send(request(1, 3), std::string(1500, 'x'));
   CHECK(verdict.reason == DropReason::too_big);
 }
+
+TEST_CASE("D15 data plane: packets in are packets out, delivered, ended or dropped, at every node") {
+  Row row;
+  auto settled = [](const TestNode& node) {
+    return eventually([&] { return node.plane->counters().unaccounted() == 0; });
+  };
+  row.a.route(9, 1, 2, 30);
+  for (std::uint32_t to : {3, 2, 9, 8, 1}) row.a.send(request(1, to), "x");
+  ProbeSpec spec;
+  spec.egress = NodeId{3};
+  CHECK(probe(row.a, spec).outcome == ProbeResult::Outcome::answered);
+  auto fd = open_udp(*SocketAddress::parse("127.0.0.1", 0), {});
+  auto to = SocketAddress::parse("127.0.0.1", row.b.ports[1][0]);
+  REQUIRE(::sendto(fd->get(), "who?", 4, 0, to->data(), to->size()) > 0);
+  REQUIRE(eventually([&] { return row.b.drops(DropReason::not_neighbour) == 1; }));
+  TestNode::on(row.b.worker(), [](Worker& w) {
+    Bytes garbage(3);
+    w.originate(garbage);
+    w.count_drop(DropReason::unsealed);
+  });
+  for (const TestNode* node : {&row.a, &row.b, &row.c}) CHECK(settled(*node));
+  CHECK(row.a.plane->counters().ended > 0);
+  CHECK(row.c.plane->counters().ended > 0);
+  CHECK(row.b.plane->counters().dropped() == 4);  // no route to 9, nobody's, malformed, and the sink's
+  CHECK(row.b.plane->counters().drops_elsewhere == 1);
+}

@@ -167,3 +167,35 @@ TEST_CASE("D14 trains: what the socket does not take is dropped under one reason
   CHECK(sender.counters.drops[static_cast<std::size_t>(forwarding::DropReason::link_down)].get() == 5);
   CHECK(sender.counters.packets_out.get() == 0);
 }
+
+TEST_CASE("D14 trains: small datagrams, long ones and trains arrive whole in any order") {
+  Sender sender;
+  Receiver receiver(true);
+  std::vector<std::string> wanted;
+  int number = 0;
+  // Each line is one message or more; what is longer than the buffers lying close together follows small ones
+  // and precedes them.
+  for (std::size_t size : {60, 60, 1200, 3000, 60, 8000, 2048, 2049, 100}) {
+    for (int i = 0; i < (size == 1200 ? 40 : 1); ++i) {
+      wanted.push_back(numbered(number++, size));
+      sender.push(receiver, wanted.back());
+    }
+    sender.outbox.flush();
+  }
+  CHECK(receiver.take() == wanted);
+  for (const auto& text : wanted) sender.push(receiver, text);
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+}
+
+TEST_CASE("D3 receive: datagrams of one source are known as such, others are not") {
+  Sender one, other;
+  Receiver receiver(false);
+  for (Sender* from : {&one, &one, &other}) {
+    from->push(receiver, "x");
+    from->outbox.flush();
+  }
+  REQUIRE(receiver.batch.receive(receiver.fd.get()) == 3);
+  CHECK(receiver.batch.same_source(0, 1));
+  CHECK_FALSE(receiver.batch.same_source(1, 2));
+}
