@@ -16,6 +16,7 @@ TOPOLOGIES = Path(__file__).resolve().parent / "topologies"
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from dmsclab import accounts  # noqa: E402
 from dmsclab.lab import BASE, Lab  # noqa: E402
 from dmsclab.programs import build_dir  # noqa: E402
 
@@ -69,6 +70,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limit(seconds): the longest this test may take")
+
+
+@pytest.fixture(autouse=True)
+def packets_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """D15, after every test: at every live node of its labs, packets in are out, delivered, ended or dropped."""
+    yield
+    for lab in [value for value in request.node.funcargs.values() if isinstance(value, Lab)]:
+        if lab.plan.name in Lab.names():  # a test may have taken it down
+            accounts.check(lab)
 
 
 def lab_name(request: pytest.FixtureRequest) -> str:
