@@ -1,6 +1,6 @@
 """Figures from the Google Benchmark programs of tests/bench: bench_NAME is tests/bench/NAME.cpp.
 
-A case becomes one figure: its counter MB if it has one, else items per second if the program counts items, else
+A case becomes one figure: its counter MB or bytes if it has one, else items per second if the program counts items, else
 time per iteration. A counter limit (MB) or limit_ms (time) is the most that is good enough. BASELINES says which
 case of the same program is the baseline of which; both have the same arguments (X/100).
 """
@@ -18,7 +18,8 @@ from .figures import Figure
 
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 BASELINES = {
-    "fib_lookup": {"fib_match": "unordered_map_match", "fib_match_batch32": "unordered_map_match"},
+    "fib_lookup": {"fib_match": "unordered_map_match", "fib_match_batch32": "unordered_map_match",
+                   "fib_chosen_names": "fib_other_names"},
     "database": {"lsdb_range_digest": "walked_range_digest"},
     "flooding": {"flood": "bare_relay", "flood_verified": "ed25519_verify", "verifier": "ed25519_verify"},
     "record": {"recorded": "unrecorded"},
@@ -28,6 +29,7 @@ BASELINES = {
 }
 # What is good enough, in the unit of the figure.
 LIMITS = {
+    "fib_lookup": {"fib_match_batch32": 5e6, "fib_match_p99": 1500, "fib_bytes_per_prefix": 150},
     "spf": {"spf/10000": 2e6, "spf/100000": 40e6, "spf/1000000": 500e6, "spf_unit/1024": 1e6,
             "repair_median/10000": 0.2e6, "flaps_of_one_link/1000": 6e9, "flaps_of_any_link/1000": 6e9},
 }
@@ -71,7 +73,7 @@ def parse(name: str, report: dict) -> list[Figure]:
             continue
         beside = "/".join([pairs[stem]] + ([arguments] if arguments else [])) if stem in pairs else ""
         baseline = values[beside][0] if beside in values and values[beside][1] == unit else None
-        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit in ("ns", "MB"),
+        out.append(Figure(name, case, value, unit, baseline, smaller_is_better=unit in ("ns", "MB", "bytes"),
                           limit=limits[case] or LIMITS.get(name, {}).get(case)))
     return out
 
@@ -90,6 +92,8 @@ def _name(case: dict) -> str:
 def _value(case: dict) -> tuple[float, str]:
     if "MB" in case:
         return case["MB"], "MB"
+    if "bytes" in case:
+        return case["bytes"], "bytes"
     if "items_per_second" in case:
         return case["items_per_second"], "items/s"
     if "bytes_per_second" in case:

@@ -67,6 +67,10 @@ SOAKS = [
          "soak_forgery", seeds("tests/soak_forgery"), 10_000_000),
     Soak("attack", "bogus names and invented origins from one node: what its peers feel",
          "soak_attack", one("tests/soak_attack", "--names", "{n}"), 10_000_000),
+    Soak("fib", "longest match, single and batched, beside a naive reference: 100,000 random cases a seed",
+         "soak_fib", seeds("tests/soak_fib"), 100),
+    Soak("fib-updates", "two readers of a FIB during 1,000,000 updates", "unit_dataplane",
+         one("tests/unit_dataplane", "[million]"), 1),
     Soak("busy", "seconds of a grid of real routers while every core is busy: no adjacency may be lost (root)",
          "srd spad ctl linkem controlplane_look", one(sys.executable, str(BUSY), "{n}"), 600),
 ]
