@@ -102,6 +102,7 @@ class WorkerImpl final : public Worker {
     TimerId timer = 0;
     std::function<void(const ProbeResult&)> done;
   };
+  wire::ServicePacketSpec probe_packet(const ProbeSpec& spec, std::uint32_t exchange);
   void answer_probe(const wire::ServicePacket& packet);
   bool take_reply(const wire::ServicePacket& packet);
   void finish_probe(std::uint32_t exchange, const ProbeResult& result);

@@ -52,14 +52,7 @@ std::uint64_t WorkerImpl::new_flow() {
   }
 }
 
-void WorkerImpl::probe(const ProbeSpec& spec, Duration timeout,
-                       std::function<void(const ProbeResult&)> done) {
-  std::uint32_t exchange = 0;
-  do {
-    exchange = static_cast<std::uint32_t>(random()) | kProbeExchangeBit;
-  } while (open_probes_.count(exchange) != 0);
-  std::uint64_t sent_ns = clock_ns();
-  Bytes stamps = encode(ProbeStamps{sent_ns, 0, 0});
+wire::ServicePacketSpec WorkerImpl::probe_packet(const ProbeSpec& spec, std::uint32_t exchange) {
   wire::ServicePacketSpec packet;
   packet.kind = spec.trace ? PacketKind::trace : PacketKind::probe;
   packet.flags = spec.record_slots > 0 ? wire::kFlagTrace : 0;
@@ -72,8 +65,20 @@ void WorkerImpl::probe(const ProbeSpec& spec, Duration timeout,
   packet.ingress = shared_.self;
   packet.destination = spec.destination;
   packet.instance = spec.instance;
-  packet.timestamps = stamps;
   packet.record_slots = spec.record_slots;
+  return packet;
+}
+
+void WorkerImpl::probe(const ProbeSpec& spec, Duration timeout,
+                       std::function<void(const ProbeResult&)> done) {
+  std::uint32_t exchange = 0;
+  do {
+    exchange = static_cast<std::uint32_t>(random()) | kProbeExchangeBit;
+  } while (open_probes_.count(exchange) != 0);
+  std::uint64_t sent_ns = clock_ns();
+  Bytes stamps = encode(ProbeStamps{sent_ns, 0, 0});
+  wire::ServicePacketSpec packet = probe_packet(spec, exchange);
+  packet.timestamps = stamps;
   auto built = wire::build_service_packet(packet, Bytes(spec.padding));
   if (!built) {
     ProbeResult result;

@@ -1,5 +1,7 @@
 #include "dmsc/forwarding/decision.hpp"
 
+#include <iterator>
+
 #include "dmsc/forwarding/decision_batch.hpp"
 #include "dmsc/forwarding/name_hash.hpp"
 
@@ -79,55 +81,19 @@ Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool o
 }  // namespace
 
 const char* to_string(DropReason reason) {
-  switch (reason) {
-    case DropReason::none:
-      return "none";
-    case DropReason::malformed:
-      return "malformed";
-    case DropReason::no_route:
-      return "no-route";
-    case DropReason::no_instance:
-      return "no-instance";
-    case DropReason::hop_limit:
-      return "hop-limit";
-    case DropReason::egress_unreachable:
-      return "egress-unreachable";
-    case DropReason::link_down:
-      return "link-down";
-    case DropReason::unknown_tlv:
-      return "unknown-tlv";
-    case DropReason::not_neighbour:
-      return "not-neighbour";
-    case DropReason::bad_tag:
-      return "bad-tag";
-    case DropReason::replay:
-      return "replay";
-    case DropReason::bad_key:
-      return "bad-key";
-    case DropReason::too_big:
-      return "too-big";
-    case DropReason::congestion:
-      return "congestion";
-    case DropReason::deadline:
-      return "deadline";
-    case DropReason::not_allowed:
-      return "not-allowed";
-    case DropReason::draining:
-      return "draining";
-    case DropReason::unsealed:
-      return "unsealed";
-    case DropReason::unknown_seal:
-      return "unknown-seal";
-    case DropReason::bad_seal:
-      return "bad-seal";
-    case DropReason::seal_replay:
-      return "seal-replay";
-    case DropReason::no_association:
-      return "no-association";
-    case DropReason::count_:
-      break;
-  }
-  return "unknown";
+  static constexpr const char* kWords[] = {
+      "none",           "malformed",   "no-route",
+      "no-instance",    "hop-limit",   "egress-unreachable",
+      "link-down",      "unknown-tlv", "not-neighbour",
+      "bad-tag",        "replay",      "bad-key",
+      "too-big",        "congestion",  "deadline",
+      "not-allowed",    "draining",    "unsealed",
+      "unknown-seal",   "bad-seal",    "seal-replay",
+      "no-association",
+  };
+  static_assert(std::size(kWords) == static_cast<std::size_t>(DropReason::count_));
+  auto number = static_cast<std::size_t>(reason);
+  return number < std::size(kWords) ? kWords[number] : "unknown";
 }
 
 std::optional<wire::ErrorCode> error_for(DropReason reason) {

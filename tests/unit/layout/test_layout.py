@@ -21,6 +21,9 @@ IMPURE = re.compile(
     r'#\s*include\s*<(boost/asio|grpcpp|grpc/|spdlog|sys/socket|netinet|sys/epoll|thread|mutex|'
     r'shared_mutex|condition_variable|future|random|google/protobuf)'
     r'|::now\(|std::(thread|mutex|jthread|condition_variable|random_device)\b|\brand\(\)')
+SHORT_ROOMS = ["forwarding", "dataplane"]  # a packet's way, which everybody must be able to read
+MAX_FUNCTION = 40
+QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'')
 SOURCE = {".cpp", ".hpp", ".h", ".cc", ".py", ".sh"}
 
 
@@ -31,6 +34,43 @@ def sources(root, folder):
 
 def strip_comments(text):
     return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.S)
+
+
+def bare(text):
+    """The code alone, every line in its place: no comments, quoted text or preprocessor lines."""
+    def blank(match):
+        return re.sub(r"[^\n]", " ", match.group(0))
+    text = re.sub(r"//[^\n]*|/\*.*?\*/", blank, text, flags=re.S)
+    return re.sub(r"^\s*#[^\n]*", blank, QUOTED.sub(blank, text), flags=re.M)
+
+
+def functions(text):
+    """(first line, number of lines, head) of every function at namespace or class level."""
+    text, found, stack, head_at = bare(text), [], [], 0
+    for at, char in enumerate(text):
+        if char == "{":
+            head = text[head_at:at].strip()
+            outer = all(kind == "scope" for kind, _, _ in stack)
+            scope = re.search(r"\b(namespace|extern|class|struct|union|enum)\b[^()]*$", head)
+            kind = "scope" if outer and scope else "body" if outer else "inner"
+            stack.append((kind, head_at + len(text[head_at:at]) - len(text[head_at:at].lstrip()), head))
+        elif char == "}" and stack:
+            kind, start, head = stack.pop()
+            if kind == "body" and "(" in head:
+                first = text.count("\n", 0, start) + 1
+                found.append((first, text.count("\n", start, at) + 1, " ".join(head.split())))
+        if char in ";{}" and all(kind == "scope" for kind, _, _ in stack):
+            head_at = at + 1
+    return found
+
+
+def check_functions(root, errors):
+    for room in SHORT_ROOMS:
+        for path in sources(root, f"libdmsc/dmsc/{room}"):
+            for first, lines, head in functions(path.read_text()):
+                if lines > MAX_FUNCTION:
+                    errors.append(f"{path.relative_to(root)}:{first}: {lines} lines, at most {MAX_FUNCTION} "
+                                  f"in a function of this room: {head[:60]}")
 
 
 def check_room(root, path, room, errors):
@@ -63,6 +103,7 @@ def check(root):
             continue
         for path in sources(root, folder.relative_to(root)):
             check_room(root, path, folder.name, errors)
+    check_functions(root, errors)
     for daemon in DAEMONS:
         for path in sources(root, f"daemons/{daemon}"):
             for include in INCLUDE.findall(path.read_text()):
@@ -105,6 +146,11 @@ def test_each_rule_can_fail():
     assert "only core" in planted({lib + "client/a.cpp": '#include "dmsc/node/x.hpp"\n'})[0]
     assert "includes daemon" in planted({"daemons/sgd/a.cpp": '#include "srd/x.hpp"\n'})[0]
     assert "a tool includes" in planted({"tools/x/a.cpp": '#include "tests/x.hpp"\n'})[0]
+    body = "  f();\n" * 38
+    long = 'namespace a {\nclass B {\n  int c(int d) const {\n' + body + '    // }\n    s = "}";\n  }\n};\n}\n'
+    assert planted({lib + "forwarding/a.cpp": long.replace('    // }\n    s = "}";\n', "")}) == []
+    assert "a.cpp:3: 42 lines" in planted({lib + "forwarding/a.cpp": long})[0]
+    assert planted({lib + "routing/a.cpp": long}) == []
     assert "501 lines" in planted({"tools/x/a.cpp": "\n" * 501})[0]
 
 
