@@ -7,13 +7,13 @@ namespace {
 
 constexpr std::size_t kTagAt = 40;  // the last field of the hop block
 
-std::uint64_t load(const std::uint8_t* p, std::size_t n) {
+std::uint64_t load_bytes(const std::uint8_t* p, std::size_t n) {
   std::uint64_t v = 0;
   for (std::size_t i = 0; i < n; ++i) v = v << 8 | p[i];
   return v;
 }
 
-void store(std::uint8_t* p, std::uint64_t v, std::size_t n) {
+void store_bytes(std::uint8_t* p, std::uint64_t v, std::size_t n) {
   for (std::size_t i = n; i-- > 0; v >>= 8) p[i] = static_cast<std::uint8_t>(v);
 }
 
@@ -74,14 +74,14 @@ Status check_fixed(ByteView data) {
                    "header length " + std::to_string(header) + " of a datagram of " +
                        std::to_string(data.size()) + " bytes");
   }
-  std::size_t payload = load(&data[6], 2);
+  std::size_t payload = load_bytes(&data[6], 2);
   if (header + payload != data.size()) {
     return at_byte(header + payload > data.size() ? Errc::truncated : Errc::invalid, 6,
                    "payload length " + std::to_string(payload) + ", " +
                        std::to_string(data.size() - header) + " bytes follow the header");
   }
   for (std::size_t at : {24, 28}) {
-    if (load(&data[at], 4) > kMaxNodeId) return at_byte(Errc::invalid, at, "node id over 2^20");
+    if (load_bytes(&data[at], 4) > kMaxNodeId) return at_byte(Errc::invalid, at, "node id over 2^20");
   }
   return Ok{};
 }
@@ -100,7 +100,7 @@ Status check_value(const TlvRule& rule, std::size_t at, ByteView value) {
     return at_byte(Errc::invalid, at,
                    std::string(rule.name) + " of " + std::to_string(value.size()) + " bytes");
   }
-  if (rule.type == HeaderTlv::offset && load(&value[0], 4) > load(&value[4], 4)) {
+  if (rule.type == HeaderTlv::offset && load_bytes(&value[0], 4) > load_bytes(&value[4], 4)) {
     return at_byte(Errc::invalid, at, "offset beyond the total");
   }
   return Ok{};
@@ -123,7 +123,7 @@ class TlvWriter {
   }
   void put_number(HeaderTlv type, std::uint64_t value, std::size_t bytes) {
     std::uint8_t raw[8];
-    store(raw, value, bytes);
+    store_bytes(raw, value, bytes);
     put(type, ByteView(raw, bytes));
   }
   void fail(std::string what) {
@@ -249,13 +249,6 @@ Status ServicePacket::index_tlvs(Unknown unknown) {
   return Ok{};
 }
 
-std::uint32_t ServicePacket::u32(std::size_t at) const {
-  return static_cast<std::uint32_t>(load(&data_[at], 4));
-}
-std::uint64_t ServicePacket::flow() const { return load(&data_[16], 8); }
-std::uint64_t ServicePacket::hop_counter() const { return load(&data_[34], 6); }
-std::uint64_t ServicePacket::hop_tag() const { return load(&data_[kTagAt], 8); }
-
 std::optional<ByteView> ServicePacket::tlv(HeaderTlv type) const {
   auto number = static_cast<std::uint8_t>(type);
   static_assert(kKnownTypes == kRuleOf.size());
@@ -280,27 +273,20 @@ std::string_view ServicePacket::source() const {
 
 InstanceId ServicePacket::instance_of(HeaderTlv type) const {
   std::optional<ByteView> value = tlv(type);
-  return InstanceId{value ? static_cast<std::uint16_t>(load(value->data(), 2)) : std::uint16_t{0}};
+  return InstanceId{value ? static_cast<std::uint16_t>(load_bytes(value->data(), 2)) : std::uint16_t{0}};
 }
 InstanceId ServicePacket::instance() const { return instance_of(HeaderTlv::instance); }
 InstanceId ServicePacket::source_instance() const {
   return instance_of(HeaderTlv::source_instance);
 }
 
-void ServicePacket::set_hop_block(std::uint8_t key_id, std::uint8_t worker, std::uint64_t counter,
-                                  std::uint64_t tag) {
-  data_[32] = key_id;
-  data_[33] = worker;
-  store(&data_[34], counter, 6);
-  store(&data_[kTagAt], tag, 8);
-}
-void ServicePacket::set_label(PathLabel label) { store(&data_[8], label.value, 4); }
-void ServicePacket::set_egress(NodeId node) { store(&data_[24], node.value, 4); }
-void ServicePacket::set_ingress(NodeId node) { store(&data_[28], node.value, 4); }
+void ServicePacket::set_label(PathLabel label) { store_bytes(&data_[8], label.value, 4); }
+void ServicePacket::set_egress(NodeId node) { store_bytes(&data_[24], node.value, 4); }
+void ServicePacket::set_ingress(NodeId node) { store_bytes(&data_[28], node.value, 4); }
 
 void ServicePacket::drop_tail(std::size_t bytes) {
   data_ = data_.first(data_.size() - std::min(bytes, payload().size()));
-  store(&data_[6], data_.size() - header_size(), 2);
+  store_bytes(&data_[6], data_.size() - header_size(), 2);
 }
 
 void ServicePacket::forget_source() {
@@ -315,8 +301,8 @@ bool ServicePacket::record_hop(NodeId node) {
   if (at == 0) return false;
   std::size_t end = at + 2 + data_[at + 1];
   for (at += 2; at < end; at += 4) {
-    if (load(&data_[at], 4) != 0) continue;
-    store(&data_[at], node.value, 4);
+    if (load_bytes(&data_[at], 4) != 0) continue;
+    store_bytes(&data_[at], node.value, 4);
     return true;
   }
   return false;
@@ -326,7 +312,7 @@ std::vector<NodeId> ServicePacket::recorded_hops() const {
   std::vector<NodeId> out;
   ByteView value = tlv(HeaderTlv::record).value_or(ByteView{});
   for (std::size_t i = 0; i < value.size(); i += 4) {
-    auto id = static_cast<std::uint32_t>(load(&value[i], 4));
+    auto id = static_cast<std::uint32_t>(load_bytes(&value[i], 4));
     if (id == 0) break;
     out.push_back(NodeId{id});
   }
@@ -387,8 +373,8 @@ ServicePacketSpec reply_spec(const ServicePacket& packet, PacketKind kind) {
   spec.source_instance = packet.instance();
   spec.trace_context = packet.tlv(HeaderTlv::trace_context).value_or(ByteView{});
   if (std::optional<ByteView> ports = packet.tlv(HeaderTlv::ports)) {
-    spec.ports.emplace(static_cast<std::uint16_t>(load(ports->data() + 2, 2)),
-                       static_cast<std::uint16_t>(load(ports->data(), 2)));
+    spec.ports.emplace(static_cast<std::uint16_t>(load_bytes(ports->data() + 2, 2)),
+                       static_cast<std::uint16_t>(load_bytes(ports->data(), 2)));
   }
   std::optional<ByteView> record = packet.tlv(HeaderTlv::record);
   if (record && (packet.flags() & kFlagTrace) != 0) {

@@ -12,6 +12,8 @@
 //  48  TLVs {type 8, length 8, value}, then 0-3 zero bytes up to a multiple of 4
 #pragma once
 #include <array>
+#include <bit>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -113,13 +115,13 @@ class ServicePacket {
   PayloadProtocol payload_protocol() const { return static_cast<PayloadProtocol>(data_[5]); }
   PathLabel label() const { return PathLabel{u32(8)}; }
   std::uint32_t exchange() const { return u32(12); }
-  std::uint64_t flow() const;
+  std::uint64_t flow() const { return load<std::uint64_t>(16); }
   NodeId egress() const { return NodeId{u32(24)}; }
   NodeId ingress() const { return NodeId{u32(28)}; }
   std::uint8_t hop_key_id() const { return data_[32]; }
   std::uint8_t hop_worker() const { return data_[33]; }
-  std::uint64_t hop_counter() const;
-  std::uint64_t hop_tag() const;
+  std::uint64_t hop_counter() const { return load<std::uint64_t>(32) & kCounterMask; }
+  std::uint64_t hop_tag() const { return load<std::uint64_t>(40); }
 
   std::size_t header_size() const { return std::size_t{data_[4]} * 4; }
   std::span<std::uint8_t> datagram() const { return data_; }
@@ -136,7 +138,10 @@ class ServicePacket {
   void set_flags(std::uint8_t flags) { data_[1] = flags; }
   void set_hop_limit(std::uint8_t v) { data_[2] = v; }
   void set_hop_block(std::uint8_t key_id, std::uint8_t worker, std::uint64_t counter,
-                     std::uint64_t tag);
+                     std::uint64_t tag) {
+    store(32, std::uint64_t{key_id} << 56 | std::uint64_t{worker} << 48 | (counter & kCounterMask));
+    store(40, tag);
+  }
   // Only the ingress gateway, or a hop that hands an egress-0 packet to its own pods, sets these.
   void set_label(PathLabel label);
   void set_egress(NodeId node);
@@ -161,7 +166,22 @@ class ServicePacket {
   enum class Unknown { refuse, accept };
   static Result<ServicePacket> parse(std::span<std::uint8_t> datagram, Unknown unknown);
   Status index_tlvs(Unknown unknown);
-  std::uint32_t u32(std::size_t at) const;
+  static constexpr std::uint64_t kCounterMask = 0xffff'ffff'ffff;
+  // Big-endian numbers of the fixed part, which parse() has seen to be there. In the header, because a forwarder
+  // reads a dozen of them for each packet.
+  static std::uint32_t swapped(std::uint32_t v) { return __builtin_bswap32(v); }
+  static std::uint64_t swapped(std::uint64_t v) { return __builtin_bswap64(v); }
+  template <class Number>
+  Number load(std::size_t at) const {
+    Number v;
+    std::memcpy(&v, data_.data() + at, sizeof v);
+    return std::endian::native == std::endian::little ? swapped(v) : v;
+  }
+  void store(std::size_t at, std::uint64_t v) {
+    if constexpr (std::endian::native == std::endian::little) v = swapped(v);
+    std::memcpy(data_.data() + at, &v, sizeof v);
+  }
+  std::uint32_t u32(std::size_t at) const { return load<std::uint32_t>(at); }
   InstanceId instance_of(HeaderTlv type) const;
   std::span<std::uint8_t> data_;
   // Where the TLV of each known type starts; 0 = absent.
