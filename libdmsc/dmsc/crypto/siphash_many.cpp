@@ -118,7 +118,8 @@ bool many(SipMessage* m) {
 
 bool same_sizes(std::span<const SipMessage> messages) {
   for (const SipMessage& m : messages.subspan(1)) {
-    if (m.head.size() != messages[0].head.size() || m.tail.size() != messages[0].tail.size()) return false;
+    if (m.head.size() != messages[0].head.size() || m.tail.size() != messages[0].tail.size())
+      return false;
   }
   return true;
 }

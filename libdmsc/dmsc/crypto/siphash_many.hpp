@@ -1,5 +1,5 @@
-// SipHash-2-4 of many short messages at a time. One message is a chain of dependent steps that leaves most of
-// the processor idle; eight of one length side by side take hardly longer than one.
+// SipHash-2-4 of many short messages at a time. One message is a chain of dependent steps that
+// leaves most of the processor idle; eight of one length side by side take hardly longer than one.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -8,7 +8,8 @@
 
 namespace dmsc::crypto {
 
-// A message in two pieces, the first of which is a multiple of 8 bytes. Key and bytes are the caller's.
+// A message in two pieces, the first of which is a multiple of 8 bytes. Key and bytes are the
+// caller's.
 struct SipMessage {
   const Key16* key = nullptr;
   ByteView head, tail;

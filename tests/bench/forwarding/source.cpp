@@ -1,8 +1,10 @@
 // Sends service packets with good hop blocks, as fast as they are taken.
-//   forwarding_source SIZE SECONDS DECIDE HOPS PREFIXES [zipf] [no-auth] [mmsg] [flow-per-train] [port=N]
+//   forwarding_source SIZE SECONDS DECIDE HOPS PREFIXES [zipf] [no-auth] [mmsg] [flow-per-train]
+//   [port=N]
 //                     [workers=N] [core=N] [train=N]
-// DECIDE: label | egress | name. SIZE: of the UDP payload. Destinations are drawn anew for each packet: among the
-// next hops, or among the prefixes (evenly, or by Zipf's law). Flows: 64, drawn for each packet; or one a train.
+// DECIDE: label | egress | name. SIZE: of the UDP payload. Destinations are drawn anew for each
+// packet: among the next hops, or among the prefixes (evenly, or by Zipf's law). Flows: 64, drawn
+// for each packet; or one a train.
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
@@ -101,13 +103,15 @@ class Builder {
   explicit Builder(const Options& options) : options_(options), draw_(options) {
     for (std::uint32_t i = 0; i < options.prefixes; ++i) {
       names_.push_back(bench::name_of(i, options.prefixes));
-      if (wire::kServiceFixedBytes + names_.back().size() + 5 > options.size) fail("names do not fit the size");
+      if (wire::kServiceFixedBytes + names_.back().size() + 5 > options.size)
+        fail("names do not fit the size");
     }
     while (flows_.size() < options.workers) {
       flows_.emplace_back();
       while (flows_.back().size() < 64) {
         std::uint64_t flow = random_();
-        if (dataplane::worker_of_flow(flow, options.workers) + 1 == flows_.size()) flows_.back().push_back(flow);
+        if (dataplane::worker_of_flow(flow, options.workers) + 1 == flows_.size())
+          flows_.back().push_back(flow);
       }
     }
   }
@@ -147,8 +151,10 @@ class Builder {
     // Whatever worker receives it, it is our worker 0 that sends: one counter each way.
     forwarding::seal_hop(*view, key_, bench::kKeyId, 0, ++counters_[worker]);
   }
-  static void put(std::span<std::uint8_t> out, std::size_t at, std::uint64_t value, std::size_t bytes) {
-    for (std::size_t i = bytes; i-- > 0; value >>= 8) out[at + i] = static_cast<std::uint8_t>(value);
+  static void put(std::span<std::uint8_t> out, std::size_t at, std::uint64_t value,
+                  std::size_t bytes) {
+    for (std::size_t i = bytes; i-- > 0; value >>= 8)
+      out[at + i] = static_cast<std::uint8_t>(value);
   }
 
   const Options& options_;
@@ -165,7 +171,8 @@ int open_socket(const Options& options) {
   auto local = dataplane::SocketAddress::parse("127.0.0.2", bench::kSourcePort).value();
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
   if (::bind(fd, local.data(), local.size()) != 0) fail("cannot bind 127.0.0.2:7700");
-  if (options.segment && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof size) != 0) fail("no UDP_SEGMENT");
+  if (options.segment && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof size) != 0)
+    fail("no UDP_SEGMENT");
   return fd;
 }
 
@@ -199,7 +206,8 @@ unsigned send_train(int fd, const Options& options, std::uint8_t* data, unsigned
 int main(int argc, char** argv) {
   if (argc < 6) fail("usage: forwarding_source SIZE SECONDS DECIDE HOPS PREFIXES [...]");
   Options options = parse(argc, argv);
-  if (options.size < 60 || options.size > 8000 || options.workers < 1 || options.workers > 64) fail("bad size");
+  if (options.size < 60 || options.size > 8000 || options.workers < 1 || options.workers > 64)
+    fail("bad size");
   if (options.core >= 0) {
     cpu_set_t cores;
     CPU_ZERO(&cores);
@@ -211,9 +219,12 @@ int main(int argc, char** argv) {
   int fd = open_socket(options);
   std::vector<dataplane::SocketAddress> to;
   for (unsigned w = 0; w < options.workers; ++w) {
-    to.push_back(dataplane::SocketAddress::parse("127.0.0.1", static_cast<std::uint16_t>(options.port + w)).value());
+    to.push_back(
+        dataplane::SocketAddress::parse("127.0.0.1", static_cast<std::uint16_t>(options.port + w))
+            .value());
   }
-  unsigned per = std::clamp<unsigned>(static_cast<unsigned>(60000 / options.size), 1, std::clamp(options.train, 1U, 64U));
+  unsigned per = std::clamp<unsigned>(static_cast<unsigned>(60000 / options.size), 1,
+                                      std::clamp(options.train, 1U, 64U));
   std::vector<std::uint8_t> buffer(per * options.size, 'x');
   unsigned long long packets = 0, refused = 0;
   double start = now_s(), now = start;

@@ -1,4 +1,5 @@
-// One real data plane between real sockets, without a control plane: what tools/bench forwarding measures.
+// One real data plane between real sockets, without a control plane: what tools/bench forwarding
+// measures.
 //   forwarding_worker HOPS PREFIXES [no-auth] [no-gro] [no-gso] [workers=N] [core=N]
 // Prints "ready", forwards until SIGTERM, and then prints packets, drops and the workers' CPU time.
 #include <sched.h>
@@ -119,20 +120,23 @@ void report(DataPlane& plane) {
   CounterValues counters = plane.counters();
   unsigned long long dropped = 0, packets = counters.forwarded;
   for (std::uint64_t drops : counters.drops) dropped += drops;
-  std::printf("fwd mode=dmsc packets=%llu received=%llu dropped=%llu trains_in=%llu trains_out=%llu by_name=%llu "
-              "by_label=%llu cpu=%.3f ns_per_packet=%.1f\n",
-              packets, static_cast<unsigned long long>(counters.packets_in), dropped,
-              static_cast<unsigned long long>(counters.trains_in),
-              static_cast<unsigned long long>(counters.trains_out),
-              static_cast<unsigned long long>(counters.by_name),
-              static_cast<unsigned long long>(counters.by_label), cpu,
-              packets != 0 ? cpu * 1e9 / static_cast<double>(packets) : 0.0);
+  std::printf(
+      "fwd mode=dmsc packets=%llu received=%llu dropped=%llu trains_in=%llu trains_out=%llu "
+      "by_name=%llu "
+      "by_label=%llu cpu=%.3f ns_per_packet=%.1f\n",
+      packets, static_cast<unsigned long long>(counters.packets_in), dropped,
+      static_cast<unsigned long long>(counters.trains_in),
+      static_cast<unsigned long long>(counters.trains_out),
+      static_cast<unsigned long long>(counters.by_name),
+      static_cast<unsigned long long>(counters.by_label), cpu,
+      packets != 0 ? cpu * 1e9 / static_cast<double>(packets) : 0.0);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) fail("usage: forwarding_worker HOPS PREFIXES [no-auth] [no-gro] [no-gso] [workers=N] [core=N]");
+  if (argc < 3)
+    fail("usage: forwarding_worker HOPS PREFIXES [no-auth] [no-gro] [no-gso] [workers=N] [core=N]");
   Options options = parse(argc, argv);
   if (options.hops < 1 || options.hops > bench::kMaxHops) fail("1 to 64 next hops");
   if (options.core >= 0) {

@@ -1,5 +1,6 @@
-// The network that the forwarding benchmark plays, known to both its programs: node 2 sends to node 1, which
-// forwards to its neighbours 11, 12, ...; behind neighbour 11 + i lies egress 1001 + i. All on loopback.
+// The network that the forwarding benchmark plays, known to both its programs: node 2 sends to node
+// 1, which forwards to its neighbours 11, 12, ...; behind neighbour 11 + i lies egress 1001 + i.
+// All on loopback.
 //
 //   source, node 2            worker, node 1              sink: every neighbour
 //   127.0.0.2:7700  ────────►  127.0.0.1:7402+w  ───────►  127.0.1.(1 + i):7800
@@ -47,8 +48,9 @@ class Random {
   std::uint64_t state_;
 };
 
-// Prefix number `i` of `prefixes`, served by egress(i % hops). Few prefixes have short names, so that they fit
-// small packets; many have 2-5 components, few heads and many tails, at most 60 bytes.
+// Prefix number `i` of `prefixes`, served by egress(i % hops). Few prefixes have short names, so
+// that they fit small packets; many have 2-5 components, few heads and many tails, at most 60
+// bytes.
 inline std::string name_of(std::uint32_t i, std::uint32_t prefixes) {
   if (prefixes <= kMaxHops) return "B/" + std::to_string(i);
   static constexpr char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";

@@ -46,7 +46,8 @@ TEST_CASE("A2 siphash of many: every length, in any number, is what it is alone"
   for (std::size_t tail = 0; tail < 70; ++tail) {
     for (std::size_t count : {1, 7, 8, 9, 16, 19}) {
       std::vector<Message> messages;
-      for (std::size_t i = 0; i < count; ++i) messages.push_back(random_message(random, tail % 6, tail));
+      for (std::size_t i = 0; i < count; ++i)
+        messages.push_back(random_message(random, tail % 6, tail));
       check(messages);
     }
   }

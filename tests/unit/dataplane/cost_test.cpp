@@ -1,5 +1,5 @@
-// What a packet costs a worker besides instructions: allocations, locks and system calls, counted on its own thread by
-// stepping in front of the allocator and the C library.
+// What a packet costs a worker besides instructions: allocations, locks and system calls, counted
+// on its own thread by stepping in front of the allocator and the C library.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -51,8 +51,10 @@ int sendmmsg(int fd, mmsghdr* messages, unsigned n, int flags) {
   ++costs.calls;
   return real(fd, messages, n, flags);
 }
-ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* to, socklen_t length) {
-  static const auto real = next<ssize_t (*)(int, const void*, size_t, int, const sockaddr*, socklen_t)>("sendto");
+ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* to,
+               socklen_t length) {
+  static const auto real =
+      next<ssize_t (*)(int, const void*, size_t, int, const sockaddr*, socklen_t)>("sendto");
   ++costs.calls;
   return real(fd, data, size, flags, to, length);
 }
@@ -119,15 +121,16 @@ Costs spent(HandPlayed& node, By by) {
 
 }  // namespace
 
-TEST_CASE("data plane: a forwarded packet costs no allocation, no lock and a fraction of a system call") {
+TEST_CASE(
+    "data plane: a forwarded packet costs no allocation, no lock and a fraction of a system call") {
   HandPlayed node;
   for (By by : {By::label, By::egress, By::name}) {
     for (int run = 0; run < 5; ++run) {
       Costs c = spent(node, by);
       CHECK(c.allocations == 0);
-      CHECK(c.locks <= 2);  // the queue of posted tasks
-      CHECK(c.calls <= 12);       // epoll, wake-up, 3 receive calls, 2 send calls
-      CHECK(c.calls >= 5);        // the count itself works
+      CHECK(c.locks <= 2);   // the queue of posted tasks
+      CHECK(c.calls <= 12);  // epoll, wake-up, 3 receive calls, 2 send calls
+      CHECK(c.calls >= 5);   // the count itself works
     }
   }
 }

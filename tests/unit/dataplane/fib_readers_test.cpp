@@ -1,5 +1,6 @@
-// A FIB under real QSBR: readers never wait and never see a wrong answer while a writer changes what they look up.
-// Here and not with the FIB's own tests, because it has threads: it runs under the thread sanitizer too.
+// A FIB under real QSBR: readers never wait and never see a wrong answer while a writer changes
+// what they look up. Here and not with the FIB's own tests, because it has threads: it runs under
+// the thread sanitizer too.
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <random>
@@ -15,9 +16,12 @@ namespace {
 
 constexpr std::uint32_t kNames = 4000, kKept = 64;
 
-std::string name_of(std::uint32_t i) { return "org-" + std::to_string(i % 50) + "/svc-" + std::to_string(i); }
+std::string name_of(std::uint32_t i) {
+  return "org-" + std::to_string(i % 50) + "/svc-" + std::to_string(i);
+}
 
-// The egress of every instance of a name tells the name: a group of another prefix, or a freed one, shows.
+// The egress of every instance of a name tells the name: a group of another prefix, or a freed one,
+// shows.
 NodeId egress_of(std::uint32_t i) { return NodeId{1 + i}; }
 
 struct Tally {
@@ -25,7 +29,8 @@ struct Tally {
 };
 
 // Look-ups as a worker makes them, a batch between two quiescent points.
-void read(const forwarding::Fib& fib, const std::atomic<bool>& stop, std::uint32_t seed, Tally& tally) {
+void read(const forwarding::Fib& fib, const std::atomic<bool>& stop, std::uint32_t seed,
+          Tally& tally) {
   QsbrReader self;
   std::mt19937 random(seed);
   while (!stop || tally.looked < 10'000) {
@@ -40,8 +45,9 @@ void read(const forwarding::Fib& fib, const std::atomic<bool>& stop, std::uint32
     fib.match_batch(names, found);
     for (int i = 0; i < 32; ++i) {
       bool kept = ids[i] < kKept;
-      if (!found[i] ? kept : found[i].prefix != names[i] || found[i]->instances().size() != 1 ||
-                                 found[i]->instances()[0].egress != egress_of(ids[i])) {
+      if (!found[i] ? kept
+                    : found[i].prefix != names[i] || found[i]->instances().size() != 1 ||
+                          found[i]->instances()[0].egress != egress_of(ids[i])) {
         ++tally.wrong;
       }
       const forwarding::NodeRoute route = fib.node(egress_of(ids[i]));
@@ -75,7 +81,8 @@ void race(std::uint32_t updates) {
   QsbrReclaimer reclaimer;
   forwarding::Fib fib(crypto::Key16{5}, reclaimer);
   for (std::uint32_t id = 0; id < kKept; ++id) {
-    fib.set_prefix({Name::parse(name_of(id)).value(), true, {{egress_of(id), InstanceId{1}, false, true, 1}}});
+    fib.set_prefix(
+        {Name::parse(name_of(id)).value(), true, {{egress_of(id), InstanceId{1}, false, true, 1}}});
   }
   std::atomic<bool> stop{false};
   Tally tally;
@@ -93,4 +100,6 @@ void race(std::uint32_t updates) {
 }  // namespace
 
 TEST_CASE("F3 fib: two readers see no wrong answer during 100,000 updates") { race(100'000); }
-TEST_CASE("F3 fib: two readers see no wrong answer during 1,000,000 updates", "[.][million]") { race(1'000'000); }
+TEST_CASE("F3 fib: two readers see no wrong answer during 1,000,000 updates", "[.][million]") {
+  race(1'000'000);
+}

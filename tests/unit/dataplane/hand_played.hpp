@@ -1,5 +1,6 @@
-// A node of one worker whose two neighbours are played by the test: node 1 sends to it over link 1, node 3 is where
-// it forwards to over link 2. So every byte that arrives is the test's, and every packet can be counted.
+// A node of one worker whose two neighbours are played by the test: node 1 sends to it over link 1,
+// node 3 is where it forwards to over link 2. So every byte that arrives is the test's, and every
+// packet can be counted.
 #pragma once
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -21,7 +22,9 @@ inline SessionId play_session(NodeId node) { return SessionId{1000 + node.value}
 struct CountingSink : LocalSink {
   std::uint64_t delivered = 0;  // worker thread
   void deliver(wire::ServicePacket&, LinkId) override { ++delivered; }
-  std::optional<ProbeHealth> probe_health(const wire::ServicePacket&) override { return ProbeHealth{}; }
+  std::optional<ProbeHealth> probe_health(const wire::ServicePacket&) override {
+    return ProbeHealth{};
+  }
 };
 
 class HandPlayed {
@@ -42,7 +45,8 @@ class HandPlayed {
     fib.set_node(kUpstream, {{{1, kUpstream}}, std::nullopt, 10});
     fib.set_node(kPlayed, {{}, std::nullopt, 0});
     fib.set_node(kDownstream, {{{2, kDownstream}}, std::nullopt, 10});
-    fib.set_prefix({Name::parse("B/4").value(), false, {{kDownstream, InstanceId{1}, false, true, 1}}});
+    fib.set_prefix(
+        {Name::parse("B/4").value(), false, {{kDownstream, InstanceId{1}, false, true, 1}}});
     fib.set_label({PathLabel{0x100001}, kDownstream, {2, kDownstream}});
     plane->start();
     on_worker([this](Worker& w) { w.set_sink(&sink); });
@@ -115,8 +119,8 @@ class HandPlayed {
   }
 
   SocketAddress to_;
-  const crypto::Key16 key_ = forwarding::derive_hop_key(kPlaySecret, kPlayDomain, kUpstream, kPlayed,
-                                                        play_session(kUpstream), play_session(kPlayed));
+  const crypto::Key16 key_ = forwarding::derive_hop_key(
+      kPlaySecret, kPlayDomain, kUpstream, kPlayed, play_session(kUpstream), play_session(kPlayed));
 };
 
 }  // namespace dmsc::dataplane

@@ -1,5 +1,6 @@
-// A thousand wrong packets and more of each class, from a fixed seed, over real sockets and the real FIB: each costs
-// one counter, gets one verdict, and changes nothing else (D3, D15, H2, H3, A3, F6, F10).
+// A thousand wrong packets and more of each class, from a fixed seed, over real sockets and the
+// real FIB: each costs one counter, gets one verdict, and changes nothing else (D3, D15, H2, H3,
+// A3, F6, F10).
 #include <catch2/catch.hpp>
 #include <exception>
 #include <random>
@@ -15,7 +16,9 @@ namespace {
 constexpr int kEach = 1200;
 using Random = std::mt19937;
 
-std::uint32_t below(Random& random, std::size_t n) { return static_cast<std::uint32_t>(random() % n); }
+std::uint32_t below(Random& random, std::size_t n) {
+  return static_cast<std::uint32_t>(random() % n);
+}
 
 Bytes random_bytes(Random& random, std::size_t n) {
   Bytes out(n);
@@ -23,7 +26,8 @@ Bytes random_bytes(Random& random, std::size_t n) {
   return out;
 }
 
-// A good packet of any sort that node 2 forwards to node 3. Without an ingress nobody is told of its drop.
+// A good packet of any sort that node 2 forwards to node 3. Without an ingress nobody is told of
+// its drop.
 Bytes good_packet(Random& random) {
   wire::ServicePacketSpec spec;
   spec.kind = static_cast<wire::PacketKind>(1 + below(random, 4));
@@ -31,7 +35,8 @@ Bytes good_packet(Random& random) {
   spec.egress = kDownstream;
   if (below(random, 3) == 0) spec.label = PathLabel{0x100001};
   if (below(random, 2) == 0) spec.source = "shop/cart";
-  if (below(random, 2) == 0) spec.instance = InstanceId{static_cast<std::uint16_t>(1 + below(random, 9))};
+  if (below(random, 2) == 0)
+    spec.instance = InstanceId{static_cast<std::uint16_t>(1 + below(random, 9))};
   if (below(random, 2) == 0) spec.deadline_ms = below(random, 1000);
   spec.flow = random();
   spec.exchange = below(random, 1U << 31);
@@ -44,7 +49,8 @@ Bytes with_tlv(Random& random, std::uint8_t type, ByteView value) {
   auto view = wire::ServicePacket::parse(packet).value();
   std::size_t header = view.header_size(), end = header;
   Bytes payload(view.payload().begin(), view.payload().end());
-  for (std::size_t at = wire::kServiceFixedBytes; at < header; at += 2 + std::size_t{packet[at + 1]}) {
+  for (std::size_t at = wire::kServiceFixedBytes; at < header;
+       at += 2 + std::size_t{packet[at + 1]}) {
     if (packet[at] == 0) {
       end = at;
       break;
@@ -115,7 +121,8 @@ class Flood {
     CHECK(after.delivered == before.delivered);
     CHECK(after.ended == before.ended);
     CHECK(after.repaired == before.repaired);
-    CHECK(after.errors_sent + after.errors_suppressed == before.errors_sent + before.errors_suppressed);
+    CHECK(after.errors_sent + after.errors_suppressed ==
+          before.errors_sent + before.errors_suppressed);
     CHECK(node.settled());
     CHECK(node.sink.delivered == 0);
   }
@@ -171,15 +178,19 @@ TEST_CASE("H2 H3 malformed: versions, kinds, node ids and padding that are not")
     Bytes packet = flood.tagged(good_packet(flood.random));
     std::uint32_t what = below(flood.random, 4);
     if (what == 0) packet[0] = static_cast<std::uint8_t>((1 + below(flood.random, 15)) << 4 | 1);
-    if (what == 1) packet[0] = static_cast<std::uint8_t>(below(flood.random, 2) == 0 ? 0 : 8 + below(flood.random, 8));
+    if (what == 1)
+      packet[0] =
+          static_cast<std::uint8_t>(below(flood.random, 2) == 0 ? 0 : 8 + below(flood.random, 8));
     if (what == 2) packet[24] = static_cast<std::uint8_t>(1 + below(flood.random, 255));
     if (what == 3) packet[28] = static_cast<std::uint8_t>(1 + below(flood.random, 255));
     return packet;
   });
   flood.run(kEach, kMalformed, [&] {
-    Bytes packet = with_tlv(flood.random, 200, Bytes(3, 1));  // 5 bytes: so there are 1 to 3 of padding, or none
+    Bytes packet = with_tlv(flood.random, 200,
+                            Bytes(3, 1));  // 5 bytes: so there are 1 to 3 of padding, or none
     std::size_t header = std::size_t{packet[4]} * 4;
-    packet.insert(packet.begin() + static_cast<std::ptrdiff_t>(header), {0, 0, 0, 0});  // 4 more are too many
+    packet.insert(packet.begin() + static_cast<std::ptrdiff_t>(header),
+                  {0, 0, 0, 0});  // 4 more are too many
     ++packet[4];
     return packet;
   });
@@ -199,7 +210,8 @@ TEST_CASE("H3 malformed: an unknown critical TLV is one counter, but only if its
     auto type = static_cast<std::uint8_t>(21 + 2 * below(flood.random, 110));
     return with_tlv(flood.random, type, random_bytes(flood.random, below(flood.random, 30)));
   };
-  flood.run(kEach, {DropReason::unknown_tlv, true, false}, [&] { return flood.tagged(critical()); });
+  flood.run(kEach, {DropReason::unknown_tlv, true, false},
+            [&] { return flood.tagged(critical()); });
   flood.run(kEach, {DropReason::bad_tag, false, false}, [&] {
     Bytes packet = flood.tagged(critical());
     packet[40 + below(flood.random, 8)] ^= 0x10;
@@ -211,15 +223,24 @@ TEST_CASE("H3 malformed: an unknown TLV that is not critical passes on") {
   Flood flood(6);
   flood.run(kEach, {DropReason::none, true, false}, [&] {
     auto type = static_cast<std::uint8_t>(20 + 2 * below(flood.random, 118));
-    return flood.tagged(with_tlv(flood.random, type, random_bytes(flood.random, below(flood.random, 30))));
+    return flood.tagged(
+        with_tlv(flood.random, type, random_bytes(flood.random, below(flood.random, 30))));
   });
 }
 
 TEST_CASE("F10 malformed: names that are none, or nobody's, have no route") {
   Flood flood(7);
   flood.run(kEach, {DropReason::no_route, true, false}, [&] {
-    static const std::string bad[] = {"B//4", "/B/4", "B/4/", "B/4x", "B", "b/4", std::string("B/4\0", 4), "..",
-                                      "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", std::string(255, '/'),
+    static const std::string bad[] = {"B//4",
+                                      "/B/4",
+                                      "B/4/",
+                                      "B/4x",
+                                      "B",
+                                      "b/4",
+                                      std::string("B/4\0", 4),
+                                      "..",
+                                      "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a",
+                                      std::string(255, '/'),
                                       std::string(255, 'a')};
     wire::ServicePacketSpec spec;
     std::string name = bad[below(flood.random, 11)];
@@ -240,7 +261,8 @@ TEST_CASE("F6 malformed: what would go in circles ends with its hop limit") {
     packet[2] = static_cast<std::uint8_t>(below(flood.random, 2));
     return flood.tagged(packet);
   });
-  // A neighbour that sends each packet straight back: it passes here as often as its hop limit allows.
+  // A neighbour that sends each packet straight back: it passes here as often as its hop limit
+  // allows.
   CounterValues before = flood.node.plane->counters();
   for (int i = 0; i < 100; ++i) {
     Bytes packet = good_packet(flood.random);
@@ -251,22 +273,28 @@ TEST_CASE("F6 malformed: what would go in circles ends with its hop limit") {
   CounterValues after = flood.node.plane->counters();
   CHECK(after.forwarded - before.forwarded == 31 * 100);
   CHECK(after.drops[static_cast<std::size_t>(DropReason::hop_limit)] -
-            before.drops[static_cast<std::size_t>(DropReason::hop_limit)] == 100);
+            before.drops[static_cast<std::size_t>(DropReason::hop_limit)] ==
+        100);
 }
 
-TEST_CASE("D3 malformed: headers a pod makes up are not even read, nor is another node's good packet") {
+TEST_CASE(
+    "D3 malformed: headers a pod makes up are not even read, nor is another node's good packet") {
   Flood flood(9);
   auto pod = open_udp(*SocketAddress::parse("127.0.0.1", 0), {});
   flood.run_from(*pod, kEach, {DropReason::not_neighbour, false, false}, [&] {
     Bytes packet = good_packet(flood.random);
-    if (below(flood.random, 2) == 0) packet = random_bytes(flood.random, 1 + below(flood.random, 200));
+    if (below(flood.random, 2) == 0)
+      packet = random_bytes(flood.random, 1 + below(flood.random, 200));
     return packet;
   });
-  flood.run_from(flood.node.downstream, kEach, {DropReason::bad_tag, false, false},
-                 [&] { return flood.tagged(good_packet(flood.random)); });  // under another link's key
+  flood.run_from(flood.node.downstream, kEach, {DropReason::bad_tag, false, false}, [&] {
+    return flood.tagged(good_packet(flood.random));
+  });  // under another link's key
 }
 
-TEST_CASE("D3 malformed: hop blocks with an unknown key, a wrong tag, a changed header, a worker there is not") {
+TEST_CASE(
+    "D3 malformed: hop blocks with an unknown key, a wrong tag, a changed header, a worker there "
+    "is not") {
   Flood flood(10);
   flood.run(kEach, {DropReason::bad_key, false, false}, [&] {
     Bytes packet = flood.tagged(good_packet(flood.random));
@@ -276,7 +304,8 @@ TEST_CASE("D3 malformed: hop blocks with an unknown key, a wrong tag, a changed 
   flood.run(kEach, {DropReason::bad_tag, false, false}, [&] {
     Bytes packet = flood.tagged(good_packet(flood.random));
     static const std::uint8_t places[] = {1, 2, 3, 8, 12, 16, 25, 30, 33, 34, 39, 40, 47, 50};
-    packet[places[below(flood.random, 14)]] ^= static_cast<std::uint8_t>(1U << below(flood.random, 4));
+    packet[places[below(flood.random, 14)]] ^=
+        static_cast<std::uint8_t>(1U << below(flood.random, 4));
     return packet;
   });
   flood.run(kEach, {DropReason::replay, false, false}, [&] {
@@ -293,9 +322,11 @@ TEST_CASE("A3 malformed: replays and counters that are too old, among good ones"
     seen.push_back(flood.tagged(good_packet(flood.random)));
     return seen.back();
   });
-  flood.run(kEach, {DropReason::replay, false, false}, [&] { return seen[below(flood.random, seen.size())]; });
+  flood.run(kEach, {DropReason::replay, false, false},
+            [&] { return seen[below(flood.random, seen.size())]; });
   flood.node.counter += 5000;
-  flood.run(1, {DropReason::none, true, false}, [&] { return flood.tagged(good_packet(flood.random)); });
+  flood.run(1, {DropReason::none, true, false},
+            [&] { return flood.tagged(good_packet(flood.random)); });
   flood.run(kEach, {DropReason::replay, false, false}, [&] {
     Bytes packet = good_packet(flood.random);
     flood.node.tag_with(packet, flood.node.counter - 1024 - below(flood.random, 3000));

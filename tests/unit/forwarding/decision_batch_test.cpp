@@ -16,7 +16,8 @@ namespace {
 constexpr NodeId kSelf{1};
 constexpr PathLabel kLabel{0x100001}, kLost{0x100002};
 
-// Nodes 1 to 9 over links 1 to 4, some of them dead, some with alternates; labels; names of all kinds.
+// Nodes 1 to 9 over links 1 to 4, some of them dead, some with alternates; labels; names of all
+// kinds.
 struct RandomRouter : TestFib {
   explicit RandomRouter(std::mt19937& random) {
     fib.set_node(kSelf, {{}, std::nullopt, 0});
@@ -33,16 +34,19 @@ struct RandomRouter : TestFib {
     fib.set_label({kLabel, NodeId{2 + static_cast<std::uint32_t>(random() % 3)}, hop(2, 102)});
     for (const char* text : {"A", "A/1", "A/1/x", "B", "B/2"}) {
       if (random() % 3 == 0) continue;
-      fib.set_prefix(group(text, {instance(1 + random() % 9, 1), instance(1 + random() % 9, 2)}, random() % 2 == 0));
+      fib.set_prefix(group(text, {instance(1 + random() % 9, 1), instance(1 + random() % 9, 2)},
+                           random() % 2 == 0));
     }
   }
 };
 
 wire::ServicePacketSpec random_packet(std::mt19937& random) {
   static const char* const names[] = {"A", "A/1", "A/1/x/y", "B/2", "B/3", "nobody", ""};
-  wire::ServicePacketSpec spec = packet_to(random() % 2 == 0 ? 0 : random() % 10, names[random() % 7]);
+  wire::ServicePacketSpec spec =
+      packet_to(random() % 2 == 0 ? 0 : random() % 10, names[random() % 7]);
   spec.flow = random() % 3;
-  spec.hop_limit = random() % 8 == 0 ? static_cast<std::uint8_t>(random() % 3) : wire::kDefaultHopLimit;
+  spec.hop_limit =
+      random() % 8 == 0 ? static_cast<std::uint8_t>(random() % 3) : wire::kDefaultHopLimit;
   if (random() % 3 == 0) spec.label = random() % 2 == 0 ? kLabel : kLost;
   if (random() % 4 == 0) spec.flags = static_cast<std::uint8_t>(random() % 16);
   if ((spec.flags & wire::kFlagTrace) != 0) spec.record_slots = 3;
@@ -50,8 +54,8 @@ wire::ServicePacketSpec random_packet(std::mt19937& random) {
 }
 
 bool same(const Verdict& a, const Verdict& b) {
-  return a.action == b.action && a.reason == b.reason && a.next_hop == b.next_hop && a.by_name == b.by_name &&
-         a.by_label == b.by_label && a.repaired == b.repaired;
+  return a.action == b.action && a.reason == b.reason && a.next_hop == b.next_hop &&
+         a.by_name == b.by_name && a.by_label == b.by_label && a.repaired == b.repaired;
 }
 
 }  // namespace
@@ -88,7 +92,9 @@ TEST_CASE("F18 decide: packets decided together get the verdicts and the changes
   CHECK(dropped > 1000);
 }
 
-TEST_CASE("A2 hop authentication: tags of many packets are those of each, and one bad tag spoils no other") {
+TEST_CASE(
+    "A2 hop authentication: tags of many packets are those of each, and one bad tag spoils no "
+    "other") {
   std::mt19937 random(3);
   std::vector<crypto::Key16> keys(4);
   for (auto& key : keys) {
