@@ -1,6 +1,7 @@
 // The FIB held against longest match as one would first write it, on random tables and names: for a
 // unit test of thousands and a soak of millions of cases.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <random>
@@ -81,6 +82,8 @@ class FibReference {
   };
   // The longest held prefix that serves `name`.
   std::optional<std::pair<std::string, Held>> expected(const std::string& name) const {
+    auto components = 1 + static_cast<std::size_t>(std::count(name.begin(), name.end(), '/'));
+    if (name.size() > kMaxNameBytes || components > kMaxNameComponents) return std::nullopt;
     for (std::string at = name;;) {
       auto it = model_.find(at);
       if (it != model_.end() && (it->second.covering || at.size() == name.size())) return *it;

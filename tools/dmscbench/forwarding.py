@@ -21,6 +21,7 @@ from .figures import Figure
 SINK_PORT, IN_PORT = 7800, 7402
 SECONDS, REPEATS = 1.0, 3
 MILLION = 1_000_000
+NFD_NS = 36_000   # what a packet costs NFD; ours may cost a fifteenth
 DECISIONS = ("label", "egress", "name")
 
 
@@ -127,6 +128,9 @@ def single() -> list[Figure]:
                 many = Load(size, decision, hops=16, prefixes=16)
                 out.append(bench.figure(f"{what}, 16 next hops", many, ["no-gro"], "mmsg", 1.9))
         out.append(bench.figure("64 B, egress, 16 next hops", Load(64, "egress", 16, 16), ["no-gro"], "fan16", None))
+        cost = median(bench.worker(Load(64, "name"), "no-gro") for _ in range(REPEATS))
+        out.append(Figure("forwarding", "64 B, name, processor time a packet", cost, "ns", smaller_is_better=True,
+                          limit=NFD_NS / 15))
     return out
 
 

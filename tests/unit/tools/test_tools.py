@@ -79,6 +79,11 @@ def test_google_benchmark_reports_become_figures():
     figures = google.parse("fib_lookup", report)
     assert [(f.case, f.value, f.unit, f.ratio) for f in figures] == [
         ("fib_match", 5e6, "items/s", 5.0), ("fib_update", 2e6, "items/s", None)]
+    report = {"benchmarks": [{"name": "fib_bytes_per_prefix/iterations:1", "bytes": 160, "real_time": 1,
+                              "time_unit": "ns"}]}
+    figure = google.parse("fib_lookup", report)[0]
+    assert (figure.case, figure.value, figure.unit, figure.limit, figure.ok) == (
+        "fib_bytes_per_prefix", 160, "bytes", 150, False)
     report = {"benchmarks": [{"name": "spf/100", "real_time": 2.5, "time_unit": "us"},
                              {"name": "textbook_dijkstra/100", "real_time": 5, "time_unit": "us"},
                              {"name": "textbook_dijkstra/1", "real_time": 90, "time_unit": "us"}]}
