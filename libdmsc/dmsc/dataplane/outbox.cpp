@@ -11,7 +11,9 @@ namespace dmsc::dataplane {
 using forwarding::DropReason;
 
 Outbox::Outbox(WorkerCounters& counters)
-    : counters_(counters), arena_(new std::uint8_t[kArenaBytes]) {}
+    : counters_(counters),
+      arena_(new std::uint8_t[kArenaBytes]),
+      packed_(new std::uint8_t[kTrains * kMaxSegments * kPackBytes]) {}
 
 void Outbox::join(bool on) {
   flush();
@@ -47,16 +49,21 @@ Outbox::Train& Outbox::start_train(int fd, const SocketAddress& to, std::size_t 
   if (count_ == kTrains) flush();
   slot_of(to) = {&to, count_};
   Train& train = trains_[count_++];
-  train = {fd, &to, &link, size, 0, 0, 0, size == 0};
+  train = {fd, &to, &link, size, 0, 0, 0, size == 0, 0};
   return train;
 }
 
-void Outbox::append(Train& train, std::span<std::uint8_t> datagram) {
+// Returns where the datagram is now.
+std::span<std::uint8_t> Outbox::append(Train& train, std::span<std::uint8_t> datagram) {
   auto& pieces = pieces_[static_cast<std::size_t>(&train - trains_.data())];
   iovec* last = train.pieces > 0 ? &pieces[train.pieces - 1] : nullptr;
+  const std::uint8_t* end =
+      last != nullptr ? static_cast<std::uint8_t*>(last->iov_base) + last->iov_len : nullptr;
+  if (last != nullptr && end != datagram.data() && datagram.size() <= kPackBytes) {
+    datagram = packed(train, datagram);
+  }
   // A train that arrived as one buffer leaves as one: nothing to gather.
-  if (last != nullptr &&
-      static_cast<std::uint8_t*>(last->iov_base) + last->iov_len == datagram.data()) {
+  if (last != nullptr && end == datagram.data()) {
     last->iov_len += datagram.size();
   } else {
     pieces[train.pieces++] = {datagram.data(), datagram.size()};
@@ -64,6 +71,15 @@ void Outbox::append(Train& train, std::span<std::uint8_t> datagram) {
   ++train.count;
   train.bytes += datagram.size();
   if (datagram.size() < train.segment) train.closed = true;  // only the last one may be shorter
+  return datagram;
+}
+
+std::span<std::uint8_t> Outbox::packed(Train& train, std::span<const std::uint8_t> datagram) {
+  auto number = static_cast<std::size_t>(&train - trains_.data());
+  std::uint8_t* to = packed_.get() + number * kMaxSegments * kPackBytes + train.packed;
+  std::memcpy(to, datagram.data(), datagram.size());
+  train.packed += datagram.size();
+  return {to, datagram.size()};
 }
 
 std::span<std::uint8_t> Outbox::copied(std::span<const std::uint8_t> datagram) {
@@ -78,8 +94,7 @@ void Outbox::push(int fd, const SocketAddress& to, std::span<std::uint8_t> datag
   if (copy && arena_used_ + datagram.size() > kArenaBytes) flush();
   Train* train = open_train(fd, to, datagram.size());
   if (train == nullptr) train = &start_train(fd, to, datagram.size(), link);
-  if (copy) datagram = copied(datagram);
-  append(*train, datagram);
+  datagram = append(*train, copy ? copied(datagram) : datagram);
   if (key == nullptr) return;
   untagged_[untagged_count_++] = {datagram.data(), key};
   if (untagged_count_ == untagged_.size()) write_tags();
@@ -152,7 +167,7 @@ void Outbox::send_singly(const Train& train, const std::array<iovec, kMaxSegment
       if (n < 0) {
         lost(errno, 1);
       } else {
-        sent({train.fd, train.to, train.link, size, size, 1, 1, true});
+        sent({train.fd, train.to, train.link, size, size, 1, 1, true, 0});
       }
     }
   }

@@ -1,6 +1,7 @@
 // Datagrams waiting to leave. Those for one address and of one size become a train: one message that the
 // kernel cuts up again (UDP_SEGMENT), so that its path through the stack is paid once. A queued datagram is
-// either in the receive buffer it came in (it must stay there until flush()) or copied into the outbox.
+// either in the receive buffer it came in (it must stay there until flush()) or copied into the outbox: if it is the
+// caller's, or small and alone.
 #pragma once
 #include <sys/socket.h>
 
@@ -40,6 +41,8 @@ class Outbox {
  private:
   static constexpr std::size_t kTrains = 64;
   static constexpr std::size_t kArenaBytes = 512 * 1024;
+  // Datagrams up to this size are put behind one another: that costs less than the kernel's gathering them.
+  static constexpr std::size_t kPackBytes = 256;
   static_assert(kArenaBytes >= kMaxDatagram);
 
   struct Train {
@@ -49,11 +52,13 @@ class Outbox {
     std::size_t segment = 0, bytes = 0;
     unsigned count = 0, pieces = 0;
     bool closed = false;
+    std::size_t packed = 0;  // bytes in its share of packed_
   };
 
   Train* open_train(int fd, const SocketAddress& to, std::size_t size);
   Train& start_train(int fd, const SocketAddress& to, std::size_t size, LinkCounters& link);
-  void append(Train& train, std::span<std::uint8_t> datagram);
+  std::span<std::uint8_t> append(Train& train, std::span<std::uint8_t> datagram);
+  std::span<std::uint8_t> packed(Train& train, std::span<const std::uint8_t> datagram);
   std::span<std::uint8_t> copied(std::span<const std::uint8_t> datagram);
   void write_tags();
   void prepare(std::size_t train);
@@ -79,6 +84,7 @@ class Outbox {
   };
   std::array<Control, kTrains> controls_{};
   std::unique_ptr<std::uint8_t[]> arena_;
+  std::unique_ptr<std::uint8_t[]> packed_;  // a share for each train; not initialised
   std::array<forwarding::HopSeal, 64> untagged_{};
   std::size_t untagged_count_ = 0;
 };

@@ -97,6 +97,16 @@ class BucketTable {
     }
   }
 
+  // Any thread: true if find() finds nothing, told by the home bucket alone. prefetch() that first.
+  bool absent(std::uint64_t hash) const {
+    const Array& array = *array_.load(std::memory_order_acquire);
+    const Bucket& bucket = array.buckets[hash & array.mask];
+    for (std::size_t way = 0; way < kWays; ++way) {
+      if (bucket.tag[way].load(std::memory_order_acquire) == tag_of(hash)) return false;
+    }
+    return bucket.overflow.load(std::memory_order_acquire) == 0;
+  }
+
   // Any thread: the entry that `hash` most likely finds, unread; nullptr if its home bucket has none.
   const Entry* peek(std::uint64_t hash) const {
     const Array& array = *array_.load(std::memory_order_acquire);

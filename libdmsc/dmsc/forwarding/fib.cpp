@@ -74,6 +74,32 @@ struct Fib::Impl {
     hasher.prefixes(name, out.ends, out.count, out.wanted, out.hashes);
   }
 
+  // Gives up the depths of each look-up that its buckets tell to be empty, longest first, and fetches what the
+  // others will find. Each round looks at one bucket a look-up, fetched in the round before: so most names cost
+  // the memory one bucket and one cell, however many of their beginnings could match.
+  void narrow(std::span<LookUp> look_ups) const {
+    LookUp* open[kLookUpsAtOnce];
+    std::size_t left = 0;
+    for (LookUp& look_up : look_ups) {
+      if (look_up.wanted != 0) open[left++] = &look_up;
+    }
+    while (left > 0) {
+      std::size_t kept = 0;
+      for (std::size_t i = 0; i < left; ++i) {
+        LookUp& look_up = *open[i];
+        if (!names.absent(look_up.longest())) {
+          names.prefetch_entry(look_up.longest());
+          continue;
+        }
+        look_up.give_up_longest();
+        if (look_up.wanted == 0) continue;
+        names.prefetch(look_up.longest());
+        open[kept++] = &look_up;
+      }
+      left = kept;
+    }
+  }
+
   Match match(const LookUp& look_up) const {
     Match found;
     look_up.for_each_depth([&](std::size_t i) {
@@ -286,20 +312,14 @@ Match Fib::match(std::string_view name) const {
 }
 
 void Fib::match_batch(std::span<const std::string_view> names, std::span<Match> out) const {
-  constexpr std::size_t kBatch = 32;
-  LookUp look_ups[kBatch];
-  for (std::size_t from = 0; from < names.size(); from += kBatch) {
-    std::size_t n = std::min(kBatch, names.size() - from);
+  LookUp look_ups[kLookUpsAtOnce];
+  for (std::size_t from = 0; from < names.size(); from += kLookUpsAtOnce) {
+    std::size_t n = std::min(kLookUpsAtOnce, names.size() - from);
     for (std::size_t i = 0; i < n; ++i) {
       impl_->prepare(names[from + i], look_ups[i]);
-      look_ups[i].for_each_depth([&](std::size_t d) {
-        impl_->names.prefetch(look_ups[i].hashes[d]);
-        return false;
-      });
+      if (look_ups[i].wanted != 0) impl_->names.prefetch(look_ups[i].longest());
     }
-    for (std::size_t i = 0; i < n; ++i) {
-      if (look_ups[i].wanted != 0) impl_->names.prefetch_entry(look_ups[i].longest());
-    }
+    impl_->narrow({look_ups, n});
     for (std::size_t i = 0; i < n; ++i) out[from + i] = impl_->match(look_ups[i]);
   }
 }

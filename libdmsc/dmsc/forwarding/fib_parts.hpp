@@ -117,6 +117,8 @@ class DepthMask {
   std::atomic<std::uint32_t> mask_ = 0;
 };
 
+inline constexpr std::size_t kLookUpsAtOnce = 32;
+
 // One longest match, prepared: where components end, and the hashes of the depths that can serve.
 struct LookUp {
   std::string_view name;
@@ -126,6 +128,7 @@ struct LookUp {
   std::uint64_t hashes[kMaxNameComponents];
 
   std::uint64_t longest() const { return hashes[31 - __builtin_clz(wanted)]; }
+  void give_up_longest() { wanted &= ~(1U << (31 - __builtin_clz(wanted))); }
   // Calls visit(i), longest first, until it returns true.
   template <class Visit>
   void for_each_depth(Visit visit) const {

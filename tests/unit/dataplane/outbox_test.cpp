@@ -6,6 +6,7 @@
 
 #include "dmsc/dataplane/receive_batch.hpp"
 #include "dmsc/dataplane/udp_socket.hpp"
+#include "dmsc/wire/service_header.hpp"
 
 using namespace dmsc;
 using namespace dmsc::dataplane;
@@ -186,6 +187,43 @@ TEST_CASE("D14 trains: small datagrams, long ones and trains arrive whole in any
   for (const auto& text : wanted) sender.push(receiver, text);
   sender.outbox.flush();
   CHECK(receiver.take() == wanted);
+}
+
+TEST_CASE("D14 trains: small datagrams scattered in the receive buffers leave in order, hop tags in place") {
+  Sender sender;
+  Receiver receiver(false), other(false);
+  const crypto::Key16 key{1, 2, 3};
+  std::vector<std::string> wanted, wanted_other;
+  std::vector<Bytes> buffers;  // the receive buffers: nothing lies behind another, but for pairs
+  buffers.reserve(200);
+  for (int i = 0; i < 150; ++i) {
+    wire::ServicePacketSpec spec;
+    spec.egress = NodeId{4};
+    spec.destination = "B/4";
+    spec.exchange = static_cast<std::uint32_t>(i);
+    Bytes payload(i < 60 ? 60 : i < 90 ? 250 : 900, static_cast<std::uint8_t>(i));
+    buffers.push_back(wire::build_service_packet(spec, payload).value());
+    Bytes& raw = buffers.back();
+    Bytes tagged = raw;
+    auto packet = wire::ServicePacket::parse(tagged).value();
+    forwarding::seal_hop(packet, key, 1, 0, static_cast<std::uint64_t>(i));
+    bool here = i % 5 != 0;
+    (here ? wanted : wanted_other).emplace_back(tagged.begin(), tagged.end());
+    if (i % 3 == 0 && i < 60) {  // two that lie one behind the other, as in a train
+      raw.insert(raw.end(), raw.begin(), raw.end());
+      (here ? wanted : wanted_other).emplace_back(tagged.begin(), tagged.end());
+    }
+    std::size_t size = tagged.size();
+    for (std::size_t at = 0; at < raw.size(); at += size) {
+      std::span<std::uint8_t> one(raw.data() + at, size);
+      wire::ServicePacket::parse(one).value().set_hop_block(1, 0, static_cast<std::uint64_t>(i), 0);
+      sender.outbox.push(sender.fd.get(), (here ? receiver : other).address, one, false, sender.link, &key);
+    }
+  }
+  sender.outbox.flush();
+  CHECK(receiver.take() == wanted);
+  CHECK(other.take() == wanted_other);
+  CHECK(sender.counters.trains_refused.get() == 0);
 }
 
 TEST_CASE("D3 receive: datagrams of one source are known as such, others are not") {
