@@ -23,7 +23,7 @@ unsigned worker_of_flow(std::uint64_t flow, unsigned workers) {
 void WorkerImpl::receive_ready(unsigned sockets, int fd) {
   // A bounded share per round: timers and other links get their turn under flood.
   for (int turn = 0; turn < 4; ++turn) {
-    unsigned n = batch_->receive(fd);
+    const unsigned n = batch_->receive(fd);
     const LinkEntry* entry = nullptr;
     for (unsigned i = 0; i < n; ++i) {
       if (i == 0 || !batch_->same_source(i, i - 1)) {
@@ -33,7 +33,7 @@ void WorkerImpl::receive_ready(unsigned sockets, int fd) {
     }
     process_burst();
     outbox_.flush();  // the buffers are about to be reused
-    if (n < ReceiveBatch::kSize) return;
+    if (!batch_->full()) return;
   }
 }
 
