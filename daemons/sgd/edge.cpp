@@ -74,13 +74,15 @@ void Edge::snapshot(std::function<void(EdgeSnapshot)> done) {
 
 Ipv4 Edge::resolver() const { return impl_->config.dns; }
 
-bool Edge::deliver(wire::ServicePacket& packet, dataplane::Worker& on) {
+bool Edge::deliver(wire::ServicePacket& packet, dataplane::Worker& on, bool stays) {
   using wire::PacketKind;
   bool here = &on == &impl_->home;
   if (packet.kind() == PacketKind::error) return here && impl_->path.error_from_network(packet);
   if (packet.kind() != PacketKind::packet) return false;
   if (here) {
+    impl_->packet_stays = stays;
     impl_->path.from_network(packet);
+    impl_->packet_stays = false;
     return true;
   }
   auto datagram = packet.datagram();
@@ -89,6 +91,10 @@ bool Edge::deliver(wire::ServicePacket& packet, dataplane::Worker& on) {
     if (again) impl->path.from_network(*again);
   });
   return true;
+}
+
+void Edge::batch_over(dataplane::Worker& on) {
+  if (&on == &impl_->home) impl_->flush_all_joined();
 }
 
 }  // namespace dmsc::sgd

@@ -177,7 +177,9 @@ class Edge {
   // ---- worker threads ---------------------------------------------------------------------------
   // A packet for this node of kind `packet`, or an error for one. False: not the edge's, untouched
   // (an error whose flow the edge does not know). Any worker; other than the home it is copied over.
-  bool deliver(wire::ServicePacket& packet, dataplane::Worker& on);
+  // `stays`: the packet's memory stays as it is until batch_over().
+  bool deliver(wire::ServicePacket& packet, dataplane::Worker& on, bool stays = false);
+  void batch_over(dataplane::Worker& on);
 
  private:
   struct Impl;

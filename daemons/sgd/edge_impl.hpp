@@ -48,12 +48,16 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
     std::unique_ptr<Responder> responder;
     Joiner joiner;   // TCP on its way into the TUN
     Joiner joiner6;  // of IPv6, as IPv4 (edge_ipv6.hpp)
-    bool flush_due = false, flush6_due = false;
+    bool flush_due = false, flush6_due = false;  // listed in unflushed
     bool ipv6 = false;
     std::string state = "waiting", reason;
   };
-  std::vector<Port> ports;  // by index, as in EdgePath
-  Bytes buffer;             // one frame with headroom and vnet header
+  std::vector<Port> ports;               // by index, as in EdgePath
+  std::vector<std::uint32_t> unflushed;  // ports and twins whose joiner holds something
+  std::vector<iovec> parts6;             // of the frame being written
+  bool flush_posted = false;
+  bool packet_stays = false;  // what is delivered now stays in memory until the batch is over
+  Bytes buffer;               // one frame with headroom and vnet header
   Segmenter segmenter{kHeadroom};
   std::uint64_t tun_write_failed = 0, ipv6_ignored = 0, ipv6_malformed = 0;
   dataplane::TimerId tick_timer = 0;
@@ -65,7 +69,9 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   void uninstall(std::uint32_t index, const std::string& state, const std::string& reason);
   void tun_ready(std::uint32_t index, std::uint32_t events);
   void tun_gone(std::uint32_t index);
-  void flush(std::uint32_t index);
+  void flush_joined(std::uint32_t index);
+  void flush_all_joined();
+  void flush_at_end_of_round();
   void write_frame(std::uint32_t index, ByteView vnet, ByteView head, ByteView body);
   // edge_io6.cpp. A device has a second port at the path for IPv6, so that flows of the two are
   // apart.
@@ -83,6 +89,8 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
 
   // PathIo
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
+  forwarding::Verdict originate_train(Train train) override { return home.originate_train(train); }
+  void flush() override { home.flush(); }
   void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
                   std::string_view text) override;
   void write_tun(std::uint32_t port, ByteView head, ByteView body) override;

@@ -59,6 +59,8 @@ void Edge::Impl::uninstall(std::uint32_t index, const std::string& state,
   port.state = state;
   port.reason = reason;
   if (!port.tun) return;
+  port.joiner.clear();
+  port.joiner6.clear();
   home.unwatch_fd(port.tun.get());
   port.tun.reset();
   port.responder.reset();
@@ -84,6 +86,8 @@ void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
       at = *taken;
       lane = twin(index);
     }
+    const bool large = (header.gso_type & ~VnetHeader::kGsoEcn) == VnetHeader::kGsoTcp4;
+    if (large && path.train_from_tun(lane, frame.subspan(at), header.gso_size)) continue;
     segmenter.split(header, frame, at, [this, lane](std::span<std::uint8_t> b, std::size_t from) {
       path.from_tun(lane, b, from);
     });
@@ -139,12 +143,36 @@ void Edge::Impl::write_frame(std::uint32_t index, ByteView vnet, ByteView head, 
   if (::writev(ports[index].tun.get(), parts, count) < 0) ++tun_write_failed;
 }
 
-void Edge::Impl::flush(std::uint32_t index) {
+void Edge::Impl::flush_joined(std::uint32_t index) {
   Port& port = ports[index];
-  port.flush_due = false;
   if (port.joiner.empty()) return;
-  Bytes frame = port.joiner.take();
-  if (port.tun) write_frame(index, frame, {}, {});
+  auto parts = port.joiner.frame();
+  if (port.tun && ::writev(port.tun.get(), parts.data(), static_cast<int>(parts.size())) < 0) {
+    ++tun_write_failed;
+  }
+  port.joiner.clear();
+}
+
+void Edge::Impl::flush_all_joined() {
+  const auto count = static_cast<std::uint32_t>(ports.size());
+  for (std::uint32_t index : unflushed) {
+    index < count ? flush_joined(index) : flush6(index - count);
+    (index < count ? ports[index].flush_due : ports[index - count].flush6_due) = false;
+  }
+  unflushed.clear();
+}
+
+// For what a batch's end does not flush: it did not come from the network.
+void Edge::Impl::flush_at_end_of_round() {
+  if (flush_posted) return;
+  flush_posted = true;
+  std::weak_ptr<Impl> weak = shared_from_this();
+  home.post([weak] {
+    auto impl = weak.lock();
+    if (!impl) return;
+    impl->flush_posted = false;
+    impl->flush_all_joined();
+  });
 }
 
 // Segments of one burst are joined and written when the burst is over, or when something else
@@ -155,19 +183,16 @@ void Edge::Impl::write_tun(std::uint32_t index, ByteView head, ByteView body) {
     return write_tun6(index - static_cast<std::uint32_t>(ports.size()), head, body);
   if (!ports[index].tun) return;
   Port& port = ports[index];
-  bool taken = config.offload && port.joiner.add(head, body);
+  bool taken = config.offload && port.joiner.add(head, body, packet_stays);
   if (!taken && !port.joiner.empty()) {
-    flush(index);
-    taken = port.joiner.add(head, body);
+    flush_joined(index);
+    taken = port.joiner.add(head, body, packet_stays);
   }
   if (!taken) return write_frame(index, kPlain, head, body);
-  if (port.joiner.complete()) return flush(index);
-  if (port.flush_due) return;
+  if (port.joiner.complete()) return flush_joined(index);
+  if (!port.flush_due) unflushed.push_back(index);
   port.flush_due = true;
-  std::weak_ptr<Impl> weak = shared_from_this();
-  home.post([weak, index] {
-    if (auto impl = weak.lock()) impl->flush(index);
-  });
+  if (!packet_stays) flush_at_end_of_round();
 }
 
 bool Edge::Impl::flow_is_ours(std::uint64_t flow) {

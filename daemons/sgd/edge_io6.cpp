@@ -1,5 +1,7 @@
 // What runs on the home worker for programs that speak IPv6: their packets become IPv4 behind the
 // TUN device, and ours become IPv6 in front of it (edge_ipv6.hpp).
+#include <sys/uio.h>
+
 #include "sgd/edge_impl.hpp"
 
 namespace dmsc::sgd {
@@ -28,16 +30,20 @@ std::optional<std::size_t> Edge::Impl::take6(std::span<std::uint8_t> frame, Vnet
 
 void Edge::Impl::flush6(std::uint32_t index) {
   Port& port = ports[index];
-  port.flush6_due = false;
   if (port.joiner6.empty()) return;
-  Bytes frame = port.joiner6.take();
-  if (!port.tun) return;
-  ByteView whole(frame);
-  VnetHeader vnet =
-      decode_vnet(std::span<const std::uint8_t, kVnetBytes>(frame.data(), kVnetBytes));
-  auto header = make_ip6_header(whole.subspan(kVnetBytes), *config.virtual_prefix6);
-  write_frame(index, encode_vnet(vnet_of_ip6(vnet)), header,
-              whole.subspan(kVnetBytes + kIpHeaderBytes));
+  auto frame = port.joiner6.frame();
+  ByteView head(static_cast<const std::uint8_t*>(frame[0].iov_base), frame[0].iov_len);
+  auto vnet = encode_vnet(vnet_of_ip6(decode_vnet(head.first<kVnetBytes>())));
+  auto header = make_ip6_header(head.subspan(kVnetBytes), *config.virtual_prefix6);
+  ByteView tcp = head.subspan(kVnetBytes + kIpHeaderBytes);
+  parts6.assign({{vnet.data(), vnet.size()},
+                 {header.data(), header.size()},
+                 {const_cast<std::uint8_t*>(tcp.data()), tcp.size()}});
+  parts6.insert(parts6.end(), frame.begin() + 1, frame.end());
+  if (port.tun && ::writev(port.tun.get(), parts6.data(), static_cast<int>(parts6.size())) < 0) {
+    ++tun_write_failed;
+  }
+  port.joiner6.clear();
 }
 
 void Edge::Impl::write_tun6(std::uint32_t index, ByteView head, ByteView body) {
@@ -49,10 +55,10 @@ void Edge::Impl::write_tun6(std::uint32_t index, ByteView head, ByteView body) {
     if (!error.empty()) write_frame(index, kPlain, error, {});
     return;
   }
-  bool taken = config.offload && port.joiner6.add(head, body);
+  bool taken = config.offload && port.joiner6.add(head, body, packet_stays);
   if (!taken && !port.joiner6.empty()) {
     flush6(index);
-    taken = port.joiner6.add(head, body);
+    taken = port.joiner6.add(head, body, packet_stays);
   }
   if (!taken) {
     Bytes filled;
@@ -65,12 +71,9 @@ void Edge::Impl::write_tun6(std::uint32_t index, ByteView head, ByteView body) {
     return write_frame(index, kPlain, make_ip6_header(head, prefix), body);
   }
   if (port.joiner6.complete()) return flush6(index);
-  if (port.flush6_due) return;
+  if (!port.flush6_due) unflushed.push_back(twin(index));
   port.flush6_due = true;
-  std::weak_ptr<Impl> weak = shared_from_this();
-  home.post([weak, index] {
-    if (auto impl = weak.lock()) impl->flush6(index);
-  });
+  if (!packet_stays) flush_at_end_of_round();
 }
 
 }  // namespace dmsc::sgd

@@ -101,25 +101,38 @@ bool Segmenter::cut(const VnetHeader& header, std::span<std::uint8_t> packet, co
   return true;
 }
 
-bool Joiner::first(ByteView ip_header, ByteView l4, const Segment& segment) {
-  frame_.assign(kVnetBytes, 0);
-  frame_.reserve(kVnetBytes + kMaxBytes + 1500);
-  frame_.insert(frame_.end(), ip_header.begin(), ip_header.end());
-  frame_.insert(frame_.end(), l4.begin(), l4.end());
-  segments_ = 1;
+void Joiner::first(ByteView ip_header, ByteView l4, const Segment& segment) {
   tcp_header_ = segment.header_bytes;
+  std::fill_n(head_.begin(), kVnetBytes, std::uint8_t{0});
+  std::copy(ip_header.begin(), ip_header.end(), head_.begin() + kVnetBytes);
+  std::copy_n(l4.begin(), tcp_header_, head_.begin() + kVnetBytes + kIpHeaderBytes);
+  parts_.assign(1, {head_.data(), kVnetBytes + kIpHeaderBytes + tcp_header_});
+  copied_.clear();
   segment_bytes_ = l4.size() - tcp_header_;
-  next_sequence_ = segment.sequence + static_cast<std::uint32_t>(segment_bytes_);
-  closed_ = (segment.tcp_flags & kTcpPsh) != 0;
-  return true;
+  data_bytes_ = 0;
+  next_sequence_ = segment.sequence;
+}
+
+void Joiner::hold(ByteView data, bool stays) {
+  if (!stays) {
+    copied_.reserve(kMaxBytes);  // so that no part moves
+    copied_.insert(copied_.end(), data.begin(), data.end());
+    data = ByteView(copied_).last(data.size());
+  }
+  parts_.push_back({const_cast<std::uint8_t*>(data.data()), data.size()});  // writev() only reads
+  ++segments_;
+  data_bytes_ += data.size();
+  next_sequence_ += static_cast<std::uint32_t>(data.size());
 }
 
 bool Joiner::follows(ByteView ip_header, ByteView l4, const Segment& segment) const {
+  const std::size_t bytes = kIpHeaderBytes + tcp_header_ + data_bytes_;
   if (closed_ || segment.sequence != next_sequence_ || segment.header_bytes != tcp_header_ ||
-      l4.size() - tcp_header_ > segment_bytes_ || frame_.size() + l4.size() > kMaxBytes) {
+      segments_ >= kMaxSegments || l4.size() - tcp_header_ > segment_bytes_ ||
+      bytes + l4.size() - tcp_header_ > kMaxBytes) {
     return false;
   }
-  ByteView held(frame_);
+  ByteView held(head_);
   ByteView ip = held.subspan(kVnetBytes, kIpHeaderBytes);
   ByteView tcp = held.subspan(kVnetBytes + kIpHeaderBytes, tcp_header_);
   auto same = [](ByteView a, ByteView b, std::size_t from, std::size_t to) {
@@ -133,50 +146,57 @@ bool Joiner::follows(ByteView ip_header, ByteView l4, const Segment& segment) co
          same(tcp, l4, 14, kTcpChecksumAt) && same(tcp, l4, 18, tcp_header_);
 }
 
-bool Joiner::add(ByteView ip_header, ByteView l4) {
+bool Joiner::add(ByteView ip_header, ByteView l4, bool stays) {
   if (ip_header.size() != kIpHeaderBytes || ip_header[9] != kProtoTcp || (ip_header[6] & 0x3f) != 0 ||
       ip_header[7] != 0) {
     return false;
   }
   auto segment = parse_segment(kProtoTcp, l4);
   if (!segment || (segment->tcp_flags & ~kTcpPsh) != kTcpAck || l4.size() == segment->header_bytes ||
-      !segment_checksum_ok(kProtoTcp, l4, address_at(ip_header, 12), address_at(ip_header, 16))) {
+      kIpHeaderBytes + l4.size() > kMaxBytes) {
     return false;
   }
-  if (empty()) return first(ip_header, l4, *segment);
-  if (!follows(ip_header, l4, *segment)) return false;
-  std::size_t size = l4.size() - tcp_header_;
-  frame_.insert(frame_.end(), l4.begin() + static_cast<std::ptrdiff_t>(tcp_header_), l4.end());
-  ++segments_;
-  next_sequence_ += static_cast<std::uint32_t>(size);
-  bool push = (segment->tcp_flags & kTcpPsh) != 0;
-  if (push) frame_[kVnetBytes + kIpHeaderBytes + kTcpFlagsAt] |= kTcpPsh;
-  closed_ = push || size < segment_bytes_;
+  if (!empty() && !follows(ip_header, l4, *segment)) return false;
+  if (!segment_checksum_ok(kProtoTcp, l4, address_at(ip_header, 12), address_at(ip_header, 16))) {
+    return false;
+  }
+  if (empty()) first(ip_header, l4, *segment);
+  const bool push = (segment->tcp_flags & kTcpPsh) != 0;
+  if (push) head_[kVnetBytes + kIpHeaderBytes + kTcpFlagsAt] |= kTcpPsh;
+  hold(l4.subspan(tcp_header_), stays);
+  closed_ = push || l4.size() - tcp_header_ < segment_bytes_;
   return true;
 }
 
-Bytes Joiner::take() {
-  if (segments_ > 1) {
-    auto ip = std::span(frame_).subspan(kVnetBytes, kIpHeaderBytes);
-    auto l4 = std::span(frame_).subspan(kVnetBytes + kIpHeaderBytes);
-    refit(ip, l4.size());
-    VnetHeader h;
-    h.flags = VnetHeader::kNeedsChecksum;
-    h.gso_type = VnetHeader::kGsoTcp4;
-    h.header_bytes = static_cast<std::uint16_t>(kIpHeaderBytes + tcp_header_);
-    h.gso_size = static_cast<std::uint16_t>(segment_bytes_);
-    h.checksum_start = kIpHeaderBytes;
-    h.checksum_offset = kTcpChecksumAt;
-    auto bytes = encode_vnet(h);
-    std::copy(bytes.begin(), bytes.end(), frame_.begin());
-    // The kernel adds the segments' own sums to this one of the pseudo-header.
-    std::uint32_t sum = checksum_add(ip.subspan(12, 8)) + kProtoTcp +
-                        static_cast<std::uint32_t>(l4.size());
-    put16(l4, kTcpChecksumAt, static_cast<std::uint16_t>(~checksum_finish(sum)));
-  }
+std::span<const iovec> Joiner::frame() {
+  if (segments_ < 2) return parts_;
+  auto ip = std::span(head_).subspan(kVnetBytes, kIpHeaderBytes);
+  auto tcp = std::span(head_).subspan(kVnetBytes + kIpHeaderBytes, tcp_header_);
+  const std::size_t l4 = tcp_header_ + data_bytes_;
+  put16(ip, 2, kIpHeaderBytes + l4);
+  put16(ip, 10, 0);
+  put16(ip, 10, checksum_finish(checksum_add(ip)));
+  VnetHeader h;
+  h.flags = VnetHeader::kNeedsChecksum;
+  h.gso_type = VnetHeader::kGsoTcp4;
+  h.header_bytes = static_cast<std::uint16_t>(kIpHeaderBytes + tcp_header_);
+  h.gso_size = static_cast<std::uint16_t>(segment_bytes_);
+  h.checksum_start = kIpHeaderBytes;
+  h.checksum_offset = kTcpChecksumAt;
+  auto bytes = encode_vnet(h);
+  std::copy(bytes.begin(), bytes.end(), head_.begin());
+  // The kernel adds the segments' own sums to this one of the pseudo-header.
+  std::uint32_t sum =
+      checksum_add(ip.subspan(12, 8)) + kProtoTcp + static_cast<std::uint32_t>(l4);
+  put16(tcp, kTcpChecksumAt, static_cast<std::uint16_t>(~checksum_finish(sum)));
+  return parts_;
+}
+
+void Joiner::clear() {
+  parts_.clear();
+  copied_.clear();
   segments_ = 0;
   closed_ = false;
-  return std::move(frame_);
 }
 
 }  // namespace dmsc::sgd

@@ -2,9 +2,12 @@
 // (TSO, and its reverse), and checksums left to the other side. Pure; linux/virtio_net.h is the
 // format's reference.
 #pragma once
+#include <sys/uio.h>
+
 #include <array>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "dmsc/core/bytes.hpp"
 #include "sgd/edge_packet.hpp"
@@ -40,23 +43,28 @@ class Segmenter {
 };
 
 // Joins TCP segments of one connection that follow each other into one frame, as a network card does
-// (GRO): same headers but sequence, length and PSH, all but the last of one size, checksums right.
+// (GRO): same headers but sequence, length and PSH, all but the last of one size, checksums right. Data
+// that stays where it is until the frame has been written is not copied.
 class Joiner {
  public:
-  static constexpr std::size_t kMaxBytes = 65000;
+  static constexpr std::size_t kMaxBytes = 65000, kMaxSegments = 256;
   // True if the packet was taken; else flush() first what is held, then offer it again or write it.
-  bool add(ByteView ip_header, ByteView l4);
+  bool add(ByteView ip_header, ByteView l4, bool stays = false);
   bool empty() const { return segments_ == 0; }
   // True if nothing can follow: write it now.
   bool complete() const { return closed_; }
-  // The frame with its vnet header in front; empties the joiner.
-  Bytes take();
+  // The frame with its vnet header in front, in parts; they hold until clear().
+  std::span<const iovec> frame();
+  void clear();
 
  private:
-  bool first(ByteView ip_header, ByteView l4, const Segment& segment);
+  void first(ByteView ip_header, ByteView l4, const Segment& segment);
   bool follows(ByteView ip_header, ByteView l4, const Segment& segment) const;
-  Bytes frame_;               // vnet header, IP header, TCP header, data
-  std::size_t segments_ = 0, tcp_header_ = 0, segment_bytes_ = 0;
+  void hold(ByteView data, bool stays);
+  std::array<std::uint8_t, kVnetBytes + kIpHeaderBytes + 60> head_{};
+  std::vector<iovec> parts_;  // the head, then data
+  Bytes copied_;              // of data that does not stay; never grows while it holds some
+  std::size_t segments_ = 0, tcp_header_ = 0, segment_bytes_ = 0, data_bytes_ = 0;
   std::uint32_t next_sequence_ = 0;
   bool closed_ = false;
 };

@@ -4,6 +4,7 @@
 //   edge_path.cpp        dispatch, external traffic, ICMP, expiry
 //   edge_path_out.cpp    client side: program -> name, replies, errors
 //   edge_path_in.cpp     server side: service packet -> endpoint, answers
+//   edge_path_train.cpp  both sides: a large TCP segment in one go
 #pragma once
 #include <memory>
 #include <unordered_map>
@@ -23,6 +24,15 @@ class PathIo {
  public:
   virtual ~PathIo() = default;
   virtual forwarding::Verdict originate(std::span<std::uint8_t> datagram) = 0;
+  // As Worker's: of one flow, not copied, with room around each.
+  using Train = std::span<const std::span<std::uint8_t>>;
+  virtual forwarding::Verdict originate_train(Train train) {
+    forwarding::Verdict verdict;
+    for (std::span<std::uint8_t> datagram : train) verdict = originate(datagram);
+    return verdict;
+  }
+  // What originate_train() was given may be overwritten afterwards.
+  virtual void flush() {}
   virtual void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
                           std::string_view text) = 0;
   // Writes one IP packet, given in two parts, into the TUN of `port`.
@@ -92,6 +102,10 @@ class EdgePath {
   // `buffer[at...]` is one IP packet read from the TUN of `port`; at >= kHeadroom. The buffer is
   // overwritten.
   void from_tun(std::uint32_t port, std::span<std::uint8_t> buffer, std::size_t at);
+  // `packet` is one IP packet with a TCP segment that the kernel left uncut: more than `segment_bytes` of
+  // data, checksum not filled. Cuts and sends it if it belongs to an established flow, in one go. False:
+  // not taken, to be cut and handed to from_tun().
+  bool train_from_tun(std::uint32_t port, std::span<std::uint8_t> packet, std::size_t segment_bytes);
   // Kind `packet`, destined for this node.
   void from_network(wire::ServicePacket& packet);
   // An error for a flow; false if the flow is unknown.
@@ -114,7 +128,7 @@ class EdgePath {
     Endpoint endpoint;
   };
 
-  void count(Count c) { ++counters_[static_cast<std::size_t>(c)]; }
+  void count(Count c, std::uint64_t n = 1) { counters_[static_cast<std::size_t>(c)] += n; }
   PathPort* port(std::uint32_t index) {
     return index < ports_.size() && ports_[index].open ? &ports_[index] : nullptr;
   }
@@ -126,6 +140,18 @@ class EdgePath {
   void answer_rst(std::uint32_t port, const Ip4Packet& offending);
   // Puts the flow's header in front of `l4` (kHeadroom bytes are free there) and sends it.
   forwarding::Verdict send(FlowState& flow, std::span<std::uint8_t> l4, std::uint8_t tos);
+
+  // edge_path_train.cpp
+  struct Cut {
+    std::size_t header = 0, segment = 0, stride = 0, count = 0;  // bytes, and pieces
+  };
+  bool call_train(std::uint32_t port, const Ip4Packet& packet, const Segment& tcp,
+                  std::size_t segment_bytes);
+  bool answer_train(std::uint32_t port, const Ip4Packet& packet, const Segment& tcp,
+                    std::size_t segment_bytes);
+  bool send_train(FlowState& flow, const Ip4Packet& packet, const Segment& tcp, std::size_t segment_bytes);
+  std::span<std::uint8_t> train_piece(const FlowState& flow, const Ip4Packet& packet, const Segment& tcp,
+                                      const Cut& cut, std::size_t index);
 
   // dispatch
   void from_pod_or_host(std::uint32_t port, const Ip4Packet& packet);
@@ -172,6 +198,9 @@ class EdgePath {
   InTable in_;
   std::unordered_map<FlowKey, InFlow*, FlowHash> in_by_tuple_;
   std::size_t out_cursor_ = 0, in_cursor_ = 0;
+  std::unique_ptr<std::uint8_t[]> train_memory_;  // of packets until they are flushed
+  std::size_t train_used_ = 0;
+  std::vector<std::span<std::uint8_t>> train_;
   std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
 };
 

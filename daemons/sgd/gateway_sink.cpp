@@ -5,9 +5,8 @@ namespace dmsc::sgd {
 using wire::PacketKind;
 
 void GatewaySink::deliver(wire::ServicePacket& packet, LinkId from) {
-  (void)from;
   if (packet.kind() == PacketKind::packet) {
-    if (!edge_.deliver(packet, worker_)) {
+    if (!edge_.deliver(packet, worker_, from.value != 0)) {
       worker_.send_error(packet, wire::ErrorCode::unsupported, "no unmodified programs here");
     }
     return;

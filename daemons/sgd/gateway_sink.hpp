@@ -15,6 +15,7 @@ class GatewaySink : public dataplane::LocalSink {
       : worker_(worker), home_(home), hub_(hub), edge_(edge) {}
   void set_view(GatewayViewPtr view) { view_ = std::move(view); }  // this worker's thread
   void deliver(wire::ServicePacket& packet, LinkId from) override;
+  void batch_over() override { edge_.batch_over(worker_); }
   std::optional<dataplane::ProbeHealth> probe_health(const wire::ServicePacket& probe) override;
 
  private:

@@ -27,6 +27,9 @@ class LocalSink {
   // Worker::probe() are matched before and do not come here. Called on the worker's thread; `packet`
   // is valid only during the call. `from` is 0 for a packet this node originated itself.
   virtual void deliver(wire::ServicePacket& packet, LinkId from) = 0;
+  // Packets delivered with a `from` stay in memory, payload and all, until this call: it ends a batch of
+  // them. Worker thread.
+  virtual void batch_over() {}
   // A probe or trace for the instance it names (or, with instance 0, for its destination name).
   // nullopt = no such instance here: answered with `no_instance`. Worker thread.
   virtual std::optional<ProbeHealth> probe_health(const wire::ServicePacket& probe) = 0;

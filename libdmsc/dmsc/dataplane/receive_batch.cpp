@@ -30,13 +30,11 @@ void ReceiveBatch::lay_out(bool together) {
 }
 
 unsigned ReceiveBatch::receive(int fd) {
-  const unsigned most = together_ ? kSize : kTrains;
-  for (unsigned i = 0; i < most; ++i) {  // what the kernel writes, and only that
+  for (unsigned i = 0; i < kSize; ++i) {  // what the kernel writes, and only that
     messages_[i].msg_hdr.msg_namelen = sizeof names_[i];
     messages_[i].msg_hdr.msg_controllen = controls_[i].bytes.size();
   }
-  int n = ::recvmmsg(fd, messages_.data(), most, MSG_DONTWAIT, nullptr);
-  full_ = n == static_cast<int>(most);
+  int n = ::recvmmsg(fd, messages_.data(), kSize, MSG_DONTWAIT, nullptr);
   if (n <= 0) return 0;
   take(static_cast<unsigned>(n));
   return static_cast<unsigned>(n);

@@ -20,13 +20,9 @@ namespace dmsc::dataplane {
 class ReceiveBatch {
  public:
   static constexpr unsigned kSize = 64;
-  // Of trains fewer at a time, so that they are still in the cache when they leave.
-  static constexpr unsigned kTrains = 8;
   ReceiveBatch();
   // Messages received, 0 if none wait; errors of the socket count as none.
   unsigned receive(int fd);
-  // True if the last call took all it could, so that more may wait.
-  bool full() const { return full_; }
   std::span<std::uint8_t> message(unsigned i) { return {data_[i], messages_[i].msg_len}; }
   // Size of the datagrams in message i, all but the last: the message's own if it is no train.
   std::size_t segment(unsigned i) const;
@@ -56,7 +52,7 @@ class ReceiveBatch {
 
   std::unique_ptr<std::uint8_t[]> memory_;  // not initialised: pages never used cost nothing
   std::unique_ptr<std::uint8_t[]> close_;
-  bool together_ = false, full_ = false;
+  bool together_ = false;
   std::array<std::uint8_t*, kSize> data_;
   std::array<Name, kSize> names_;
   std::array<std::array<iovec, 2>, kSize> iov_;

@@ -95,6 +95,42 @@ Verdict SealingWorker::originate(std::span<std::uint8_t> datagram) {
   return send(*packet);
 }
 
+// Sealed where they stand.
+Verdict SealingWorker::originate_train(Train train) {
+  static_assert(kTrainHeadroom >= forwarding::kSealTlvBytes &&
+                kTrainTailroom >= crypto::kAeadTagBytes);
+  auto first = ServicePacket::parse(train.front());
+  if (!first || !must_seal(*first)) return inner_.originate_train(train);
+  auto found = peers_.find(first->egress());
+  if (found == peers_.end()) return Worker::originate_train(train);
+  Peer& peer = found->second;
+  if (peer.clear && inner_.now() < *peer.clear) return inner_.originate_train(train);
+  if (peer.sending == nullptr) return Worker::originate_train(train);  // they wait for keys
+  forwarding::take_path(inner_.fib(), *first);
+  const std::size_t done = seal_train(peer, first->label(), train);
+  if (peer.sending->renewal_due(inner_.index())) requests_.want(first->egress(), true);
+  Verdict verdict;
+  if (done > 0) verdict = inner_.originate_train(sealed_);
+  if (done < train.size()) verdict = Worker::originate_train(train.subspan(done));
+  return verdict;
+}
+
+// How many of them; the next one is refused by its size, or the key is used up.
+std::size_t SealingWorker::seal_train(Peer& peer, PathLabel label, Train train) {
+  sealed_.clear();
+  for (std::span<std::uint8_t> datagram : train) {
+    auto packet = ServicePacket::parse(datagram);
+    if (!packet) break;
+    packet->set_label(label);
+    std::span<std::uint8_t> room(datagram.data() - forwarding::kSealTlvBytes,
+                                 datagram.size() + forwarding::kSealOverhead);
+    std::size_t size = peer.sending->seal(inner_.index(), inner_.now(), *packet, room);
+    if (size == 0) break;
+    sealed_.push_back(room.first(size));
+  }
+  return sealed_.size();
+}
+
 Verdict SealingWorker::refuse_ours(DropReason reason) {
   inner_.count_drop(reason);
   Verdict verdict;
@@ -136,7 +172,7 @@ Verdict SealingWorker::wait(Peer& peer, const ServicePacket& packet) {
   return accepted;
 }
 
-void SealingWorker::flush(NodeId id) {
+void SealingWorker::flush_waiting(NodeId id) {
   Peer& peer = peers_[id];
   std::deque<Bytes> waiting = std::move(peer.waiting);
   peer.waiting.clear();
@@ -199,7 +235,7 @@ void SealingWorker::on_event(const SealEvent& event, AssociationPtr association)
       peer.sending = *known;
       peer.failed.reset();
       peer.asked.reset();
-      return flush(event.peer);
+      return flush_waiting(event.peer);
     case Kind::confirm:
       if (inner_.index() == 0) confirm(event.peer);
       return;
@@ -280,7 +316,7 @@ bool SealingWorker::take_clear_error(ServicePacket& packet) {
       auto it = peers_.find(report.egress);
       if (it == peers_.end() || it->second.sending) return false;
       it->second.clear = inner_.now() + kClearFor;
-      flush(report.egress);
+      flush_waiting(report.egress);
     }
     return false;
   }

@@ -54,6 +54,8 @@ class SealingWorker final : public Worker, private LocalSink {
 
   // ---- Worker ---------------------------------------------------------------------------------
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
+  forwarding::Verdict originate_train(Train train) override;
+  void flush() override { inner_.flush(); }
   void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
                   std::string_view text) override;
   void set_sink(LocalSink* sink) override;
@@ -92,6 +94,7 @@ class SealingWorker final : public Worker, private LocalSink {
 
   // LocalSink, of the inner worker.
   void deliver(wire::ServicePacket& packet, LinkId from) override;
+  void batch_over() override { sink_->batch_over(); }
   std::optional<ProbeHealth> probe_health(const wire::ServicePacket& probe) override;
 
   bool must_seal(const wire::ServicePacket& packet) const;
@@ -99,7 +102,8 @@ class SealingWorker final : public Worker, private LocalSink {
   forwarding::Verdict wait(Peer& peer, const wire::ServicePacket& packet);
   forwarding::Verdict refuse_ours(forwarding::DropReason reason);
   void on_event(const SealEvent& event, AssociationPtr association);
-  void flush(NodeId id);
+  void flush_waiting(NodeId id);
+  std::size_t seal_train(Peer& peer, PathLabel label, Train train);
   void drop_waiting(Peer& peer);
   void confirm(NodeId id);
   bool open(wire::ServicePacket& packet);
@@ -115,6 +119,7 @@ class SealingWorker final : public Worker, private LocalSink {
   std::unordered_map<NodeId, Peer> peers_;
   std::size_t waiting_bytes_ = 0;
   Bytes scratch_;  // the sealed packet
+  std::vector<std::span<std::uint8_t>> sealed_;  // a train's packets
   runtime::log::RateLimiter errors_;
 };
 

@@ -1,6 +1,8 @@
 // The one implementation of Worker. worker_loop.cpp: event loop; worker_receive.cpp and
 // worker_send.cpp: packets; worker_probe.cpp: probes; all on the worker's thread unless said.
 #pragma once
+#include <sys/epoll.h>
+
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -8,6 +10,7 @@
 #include <unordered_map>
 
 #include "dmsc/dataplane/burst.hpp"
+#include "dmsc/dataplane/busy_poll.hpp"
 #include "dmsc/dataplane/link_table.hpp"
 #include "dmsc/dataplane/offloads.hpp"
 #include "dmsc/dataplane/outbox.hpp"
@@ -40,6 +43,8 @@ class WorkerImpl final : public Worker {
   void set_offloads(const Offloads& offloads);
 
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
+  forwarding::Verdict originate_train(Train train) override;
+  void flush() override { outbox_.flush(); }
   void send_error(const wire::ServicePacket& packet, wire::ErrorCode code,
                   std::string_view text) override;
   void probe(const ProbeSpec& spec, Duration timeout,
@@ -72,6 +77,9 @@ class WorkerImpl final : public Worker {
   void dispatch(int ready_count);
   void run_posted();
   void run_timers();
+  int wait(std::span<epoll_event> events);
+  int look(std::span<epoll_event> events, Duration budget);
+  void watch(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready);
   int wait_ms() const;
 
   // worker_receive.cpp
@@ -128,6 +136,8 @@ class WorkerImpl final : public Worker {
   std::map<std::pair<Time, TimerId>, std::function<void()>> timers_;
   std::unordered_map<TimerId, Time> timer_times_;
   TimerId next_timer_ = 1;
+  BusyPoll busy_;
+  bool serves_programs_ = false;  // a gateway's worker: somebody waits for what it does
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

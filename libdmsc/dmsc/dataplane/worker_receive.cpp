@@ -23,7 +23,7 @@ unsigned worker_of_flow(std::uint64_t flow, unsigned workers) {
 void WorkerImpl::receive_ready(unsigned sockets, int fd) {
   // A bounded share per round: timers and other links get their turn under flood.
   for (int turn = 0; turn < 4; ++turn) {
-    const unsigned n = batch_->receive(fd);
+    unsigned n = batch_->receive(fd);
     const LinkEntry* entry = nullptr;
     for (unsigned i = 0; i < n; ++i) {
       if (i == 0 || !batch_->same_source(i, i - 1)) {
@@ -32,8 +32,9 @@ void WorkerImpl::receive_ready(unsigned sockets, int fd) {
       receive_message(i, entry);
     }
     process_burst();
+    if (n > 0 && sink_ != nullptr) sink_->batch_over();
     outbox_.flush();  // the buffers are about to be reused
-    if (!batch_->full()) return;
+    if (n < ReceiveBatch::kSize) return;
   }
 }
 

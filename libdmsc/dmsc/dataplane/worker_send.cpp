@@ -50,6 +50,39 @@ Verdict WorkerImpl::originate(std::span<std::uint8_t> datagram) {
   return originate_packet(*packet);
 }
 
+// The first packet is decided on as a probe of the others; what that changes in the fixed part of its
+// header, in front of and behind the payload's length, is changed in theirs.
+Verdict WorkerImpl::originate_train(Train train) {
+  constexpr std::size_t kLengthAt = 6, kBehindLength = 8, kHopBlockAt = 32;
+  auto first = ServicePacket::parse(train.front());
+  const bool alike = first.ok() && first->egress() && first->egress() != shared_.self &&
+                     (first->flags() & wire::kFlagTrace) == 0;
+  if (!alike || table_ == nullptr) return Worker::originate_train(train);
+  Verdict verdict = forwarding::decide(*shared_.fib, shared_.self, *first, true);
+  const LinkEntry* entry =
+      verdict.action == Action::forward ? table_->find(verdict.next_hop.link) : nullptr;
+  DropReason reason = verdict.action == Action::drop ? verdict.reason : DropReason::link_down;
+  DropReason worst = DropReason::none;
+  counters_.originated.add(train.size());
+  if (verdict.by_label) counters_.by_label.add(train.size());
+  if (verdict.repaired) counters_.repaired.add(train.size());
+  for (std::span<std::uint8_t> datagram : train) {
+    std::copy_n(train.front().begin(), kLengthAt, datagram.begin());
+    std::copy(train.front().begin() + kBehindLength, train.front().begin() + kHopBlockAt,
+              datagram.begin() + kBehindLength);
+    auto packet = ServicePacket::parse(datagram);
+    if (!packet) {
+      reason = DropReason::malformed;
+    } else if (entry != nullptr) {
+      reason = transmit(*packet, *entry, false);
+    }
+    if (reason == DropReason::none) continue;
+    counters_.drop(reason);
+    worst = reason;
+  }
+  return worst == DropReason::none ? verdict : refused(worst);
+}
+
 Verdict WorkerImpl::originate_packet(ServicePacket& packet) {
   counters_.originated.add();
   Verdict verdict = forwarding::decide(*shared_.fib, shared_.self, packet, true);

@@ -115,18 +115,18 @@ std::size_t seal_packet(const wire::ServicePacket& packet, const SealStamp& stam
   if (header > wire::kServiceHeaderMax || payload > 0xffff || out.size() < header + payload)
     return 0;
   std::uint8_t* to = out.data();
-  std::memcpy(to, in.data(), wire::kServiceFixedBytes);
+  const auto [record, record_size] = record_of(packet);  // before the header is moved
+  std::memmove(to, in.data(), wire::kServiceFixedBytes);
   std::uint8_t* tlv = to + wire::kServiceFixedBytes;
   tlv[kTypeAt] = static_cast<std::uint8_t>(HeaderTlv::seal);
   tlv[kLengthAt] = kSealTlvBytes - kValueAt;
   store(tlv + kValueAt, encode(stamp.key), 4);
   store(tlv + kValueAt + 4, stamp.counter, 6);
-  std::memcpy(tlv + kSealTlvBytes, in.data() + wire::kServiceFixedBytes,
-              old_header - wire::kServiceFixedBytes);
+  std::memmove(tlv + kSealTlvBytes, in.data() + wire::kServiceFixedBytes,
+               old_header - wire::kServiceFixedBytes);
   to[kFlagsAt] |= wire::kFlagSealed;
   to[kHeaderWordsAt] = static_cast<std::uint8_t>(header / 4);
   store(to + kPayloadLengthAt, payload, 2);
-  auto [record, record_size] = record_of(packet);
   Aad aad;
   build_aad(ByteView(to, header), record + kSealTlvBytes, record_size, aad);
   bool ok =

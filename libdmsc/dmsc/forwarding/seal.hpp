@@ -48,7 +48,8 @@ struct SealKey {
 SealKey derive_seal_key(const crypto::Key32& direction_secret, crypto::AeadAlgorithm algorithm,
                         unsigned worker, unsigned group);
 
-// Writes the sealed packet to `out` and returns its size, packet size + kSealOverhead. 0 if it does
+// Writes the sealed packet to `out`, which is elsewhere or begins kSealTlvBytes in front of the packet (so
+// that the payload is sealed where it stands), and returns its size, packet size + kSealOverhead. 0 if it does
 // not fit: `out` too small, header over 1,020 or payload over 65,535 bytes.
 std::size_t seal_packet(const wire::ServicePacket& packet, const SealStamp& stamp,
                         const crypto::AeadNonce& mask, crypto::AeadSealer& key,

@@ -357,6 +357,40 @@ TEST_CASE("D12 D13 data plane: the link's own probe sees the data path alive, th
   CHECK(eventually([&] { return path().usable; }));
 }
 
+TEST_CASE("D14 data plane: a train of one's own leaves as its packets would, with one decision for all") {
+  Row row;
+  std::vector<Bytes> memory;
+  for (const char* payload : {"one of", "them is", "last"}) {
+    Bytes datagram = *wire::build_service_packet(request(1, 3), as_bytes(payload));
+    memory.push_back(Bytes(Worker::kTrainHeadroom));
+    memory.back().insert(memory.back().end(), datagram.begin(), datagram.end());
+    memory.back().resize(memory.back().size() + Worker::kTrainTailroom);
+  }
+  auto send = [&] {
+    std::vector<std::span<std::uint8_t>> train;
+    for (Bytes& m : memory) {
+      train.push_back(std::span(m).subspan(Worker::kTrainHeadroom, m.size() - Worker::kTrainHeadroom -
+                                                                       Worker::kTrainTailroom));
+    }
+    forwarding::Verdict verdict;
+    TestNode::on(row.a.worker(), [&](Worker& w) {
+      verdict = w.originate_train(train);
+      w.flush();
+    });
+    return verdict;
+  };
+  CHECK(send().action == forwarding::Action::forward);
+  REQUIRE(eventually([&] { return row.c.sink.count == 3; }));
+  std::vector<std::string> payloads;
+  for (const Delivered& d : row.c.sink.got) payloads.push_back(d.payload);
+  CHECK(payloads == std::vector<std::string>{"one of", "them is", "last"});
+  CHECK(row.a.plane->counters().originated == 3);
+  row.a.plane->clear_neighbour(LinkId{1});
+  CHECK(send().reason == DropReason::link_down);
+  CHECK(row.a.plane->counters().originated == 6);
+  CHECK(row.a.drops(DropReason::link_down) == 3);
+}
+
 TEST_CASE("D2 data plane: with several workers a flow and its answer meet the same one") {
   Row row(3);
   for (Worker* worker : row.a.plane->workers()) {

@@ -102,6 +102,40 @@ TEST_CASE("SE-18 worker: what leaves for another gateway is sealed, what arrives
   CHECK(p.b.requests.opens.size() == 1);  // told once
 }
 
+TEST_CASE("SE-18 worker: a train is sealed where it stands, into what its packets alone would be") {
+  Pair p, q;
+  std::vector<Bytes> singly;
+  std::vector<Bytes> memory;
+  std::vector<std::span<std::uint8_t>> train;
+  const std::vector<std::string> payloads = {std::string(1000, 'a'), std::string(1000, 'b'), "end"};
+  for (const std::string& payload : payloads) {
+    Bytes datagram = packet(1, 4, payload);
+    singly.push_back(p.sealed(payload));
+    Bytes room(Worker::kTrainHeadroom);
+    room.insert(room.end(), datagram.begin(), datagram.end());
+    room.resize(room.size() + Worker::kTrainTailroom);
+    memory.push_back(std::move(room));
+    train.push_back(std::span(memory.back()).subspan(Worker::kTrainHeadroom, datagram.size()));
+  }
+  CHECK(q.a.worker.originate_train(train).action == forwarding::Action::forward);
+  const auto sent = q.a.inner.take_sent();
+  CHECK(sent == singly);
+  for (const Bytes& datagram : sent) q.b.inner.receive(datagram);
+  REQUIRE(q.b.sink.got.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(q.b.sink.got[i].payload == payloads[i]);
+}
+
+TEST_CASE("SE-20 worker: a train waits for keys packet by packet") {
+  Gateway a(1);
+  std::vector<Bytes> memory(2, packet(1, 4, "early"));
+  std::vector<std::span<std::uint8_t>> train(memory.begin(), memory.end());
+  a.worker.originate_train(train);
+  CHECK(a.inner.sent.empty());
+  CHECK(a.requests.wants.size() == 1);
+  a.keys(NodeId{4}, 70, 1, 2);
+  CHECK(a.inner.sent.size() == 2);
+}
+
 TEST_CASE("SE-18 worker: probes, by-name packets and the node's own are not sealed") {
   Pair p;
   for (Bytes datagram : {packet(1, 4, "", PacketKind::probe), packet(1, 4, "", PacketKind::trace),

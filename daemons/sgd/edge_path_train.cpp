@@ -1,0 +1,127 @@
+// A TCP segment of up to 64 KiB as the kernel hands it out (TSO): one look-up of the flow, one service header
+// and one TCP header, then for each piece a copy, what differs, and the checksum.
+#include <algorithm>
+
+#include "dmsc/dataplane/worker.hpp"
+#include "sgd/edge_path.hpp"
+
+namespace dmsc::sgd {
+namespace {
+
+constexpr std::size_t kTrainMemory = std::size_t{1} << 20;
+constexpr std::size_t kTcpSequenceAt = 4, kTcpFlagsAt = 13, kTcpChecksumAt = 16;
+constexpr std::uint8_t kTcpPsh = 8, kTcpCwr = 128;
+
+void put(std::uint8_t* at, std::uint32_t value, unsigned bytes) {
+  for (unsigned i = 0; i < bytes; ++i) at[i] = static_cast<std::uint8_t>(value >> 8 * (bytes - 1 - i));
+}
+
+}  // namespace
+
+bool EdgePath::train_from_tun(std::uint32_t index, std::span<std::uint8_t> bytes,
+                              std::size_t segment_bytes) {
+  if (index == kExternalPort || segment_bytes == 0 || !port(index)) return false;
+  auto packet = parse_ip4(bytes);
+  if (!packet || packet->protocol != kProtoTcp || packet->is_fragment() || packet->ttl <= 1 ||
+      !source_ok(index, *packet)) {
+    return false;
+  }
+  auto tcp = parse_segment(kProtoTcp, packet->l4);
+  if (!tcp || (tcp->tcp_flags & (kTcpSyn | kTcpRst)) != 0) return false;
+  if (packet->l4.size() <= tcp->header_bytes) return false;
+  if (config_.client_range.contains(packet->destination)) {
+    return answer_train(index, *packet, *tcp, segment_bytes);
+  }
+  return config_.name_range.contains(packet->destination) &&
+         call_train(index, *packet, *tcp, segment_bytes);
+}
+
+bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Segment& tcp,
+                          std::size_t segment_bytes) {
+  auto it = out_.find({index, tcp.protocol, packet.source, packet.destination, tcp.source_port,
+                       tcp.destination_port});
+  if (it == out_.end() || !it->second->established) return false;
+  OutFlow& flow = *it->second;
+  if (!check(flow)) {
+    give_up(flow, packet);
+    return true;
+  }
+  if (flow.header.size() + tcp.header_bytes + segment_bytes > flow.mtu) return false;
+  if (!send_train(flow, packet, tcp, segment_bytes)) return false;
+  flow.note_flags(tcp.tcp_flags, true);
+  std::size_t length = packet.l4.size() - tcp.header_bytes + ((tcp.tcp_flags & kTcpFin) != 0 ? 1 : 0);
+  flow.next_sequence = tcp.sequence + static_cast<std::uint32_t>(length);
+  flow.acknowledged = tcp.acknowledgement;
+  return true;
+}
+
+bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const Segment& tcp,
+                            std::size_t segment_bytes) {
+  auto it = in_by_tuple_.find({index, tcp.protocol, packet.source, packet.destination,
+                               tcp.source_port, tcp.destination_port});
+  if (it == in_by_tuple_.end()) return false;
+  InFlow& flow = *it->second;
+  if (flow.header.size() + tcp.header_bytes + segment_bytes > io_.path_mtu(flow.peer)) return false;
+  put(packet.l4.data(), flow.service_port, 2);  // the checksum is made anew
+  if (!send_train(flow, packet, tcp, segment_bytes)) {
+    put(packet.l4.data(), tcp.source_port, 2);
+    return false;
+  }
+  flow.established = true;
+  flow.note_flags(tcp.tcp_flags, true);
+  return true;
+}
+
+// False: too many pieces.
+bool EdgePath::send_train(FlowState& flow, const Ip4Packet& packet, const Segment& tcp,
+                          std::size_t segment_bytes) {
+  using dataplane::Worker;
+  const std::size_t data = packet.l4.size() - tcp.header_bytes;
+  Cut cut;
+  cut.header = flow.header.size();
+  cut.segment = segment_bytes;
+  cut.stride = Worker::kTrainHeadroom + cut.header + tcp.header_bytes + segment_bytes +
+               Worker::kTrainTailroom;
+  cut.count = (data + segment_bytes - 1) / segment_bytes;
+  if (cut.header == 0 || cut.count * cut.stride > kTrainMemory) return false;
+  if (!train_memory_) train_memory_.reset(new std::uint8_t[kTrainMemory]);
+  if (train_used_ + cut.count * cut.stride > kTrainMemory) {
+    io_.flush();
+    train_used_ = 0;
+  }
+  train_.clear();
+  for (std::size_t i = 0; i < cut.count; ++i) train_.push_back(train_piece(flow, packet, tcp, cut, i));
+  train_used_ += cut.count * cut.stride;
+  flow.packets_out += cut.count;
+  flow.last = io_.now();
+  count(Count::tun_in, cut.count);
+  count(Count::service_out, cut.count);
+  auto verdict = io_.originate_train(train_);
+  if (verdict.action == forwarding::Action::drop) count(Count::send_failed, cut.count);
+  return true;
+}
+
+std::span<std::uint8_t> EdgePath::train_piece(const FlowState& flow, const Ip4Packet& packet,
+                                              const Segment& tcp, const Cut& cut, std::size_t index) {
+  const std::size_t from = index * cut.segment, data = packet.l4.size() - tcp.header_bytes;
+  const std::size_t size = std::min(cut.segment, data - from), l4_size = tcp.header_bytes + size;
+  std::uint8_t* start = train_memory_.get() + train_used_ + index * cut.stride +
+                        dataplane::Worker::kTrainHeadroom;
+  std::copy(flow.header.begin(), flow.header.end(), start);
+  start[1] = static_cast<std::uint8_t>(start[1] | (flow.established ? wire::kFlagEstablished : 0));
+  start[3] = packet.tos;
+  put(start + 6, static_cast<std::uint32_t>(l4_size), 2);
+  std::uint8_t* l4 = start + cut.header;
+  std::copy_n(packet.l4.data(), tcp.header_bytes, l4);
+  std::copy_n(packet.l4.data() + tcp.header_bytes + from, size, l4 + tcp.header_bytes);
+  put(l4 + kTcpSequenceAt, tcp.sequence + static_cast<std::uint32_t>(from), 4);
+  std::uint8_t flags = tcp.tcp_flags;
+  if (from + size < data) flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
+  if (from > 0) flags &= static_cast<std::uint8_t>(~kTcpCwr);
+  l4[kTcpFlagsAt] = flags;
+  put(l4 + kTcpChecksumAt, 0, 2);
+  fill_segment_checksum(kProtoTcp, {l4, l4_size}, {}, {});
+  return {start, cut.header + l4_size};
+}
+
+}  // namespace dmsc::sgd
