@@ -6,6 +6,7 @@
 
 #include "dmsc/crypto/keys.hpp"
 #include "dmsc/name/name.hpp"
+#include "dmsc/wire/service_header.hpp"
 #include "sgd/edge.hpp"
 #include "sgd/edge_packet.hpp"
 
@@ -77,7 +78,6 @@ struct OutFlow : FlowState {
   Name destination;
   InstancePin pin;
   PathLabel label;
-  std::string source;
   std::size_t mtu = 0;            // service datagram bytes, as last known
   Time checked;                   // pin, label and mtu were looked at
   std::uint32_t next_sequence = 0, acknowledged = 0;  // for a RST to our program
@@ -89,7 +89,16 @@ struct InFlow : FlowState {
   NodeId peer;                    // ingress of the call
   InstanceId instance;
   std::uint16_t service_port = 0;
-  std::string destination, source;
 };
+
+// The two names of a flow as they stand in its header: of every packet we send. Views into the flow.
+struct FlowNames {
+  std::string_view destination, source;
+};
+inline FlowNames names_of(FlowState& flow) {
+  auto header = wire::ServicePacket::parse(flow.header);
+  if (!header) return {};
+  return {header->destination(), header->source()};
+}
 
 }  // namespace dmsc::sgd

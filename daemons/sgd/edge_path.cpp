@@ -229,7 +229,7 @@ void EdgePath::snapshot(EdgeSnapshot& into) const {
     auto row = flow_row(*f, "out", now);
     row.client = endpoint_text(key.source, key.source_port);
     row.destination = f->destination.text() + ":" + std::to_string(key.destination_port);
-    row.source = f->source;
+    row.source = names_of(*f).source;
     row.peer = f->pin.egress;
     row.instance = f->pin.instance;
     into.flows.push_back(std::move(row));
@@ -238,8 +238,9 @@ void EdgePath::snapshot(EdgeSnapshot& into) const {
     auto row = flow_row(*f, "in", now);
     row.client = endpoint_text(f->key.destination, f->key.destination_port);
     row.server = endpoint_text(f->key.source, f->key.source_port);
-    row.destination = f->destination + ":" + std::to_string(f->service_port);
-    row.source = f->source;
+    const FlowNames names = names_of(*f);  // of an answer: the other way round
+    row.destination = std::string(names.source) + ":" + std::to_string(f->service_port);
+    row.source = names.destination;
     row.peer = f->peer;
     row.instance = f->instance;
     into.flows.push_back(std::move(row));

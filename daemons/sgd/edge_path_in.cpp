@@ -138,8 +138,6 @@ InFlow* EdgePath::open_in(wire::ServicePacket& packet, const Segment& segment) {
   flow->peer = packet.ingress();
   flow->instance = packet.instance();
   flow->service_port = segment.destination_port;
-  flow->destination = packet.destination();
-  flow->source = packet.source();
   flow->key.port = target->port;
   flow->key.protocol = segment.protocol;
   flow->key.source = target->endpoint.address;
@@ -234,8 +232,9 @@ void EdgePath::answer_is_icmp(std::uint32_t index, const Ip4Packet& packet) {
   spec.flow = flow.id;
   spec.egress = flow.peer;
   spec.ingress = io_.self();
-  spec.destination = flow.source;
-  spec.source = flow.destination;
+  const FlowNames names = names_of(flow);
+  spec.destination = names.destination;
+  spec.source = names.source;
   spec.error = std::pair{wire::ErrorCode::pod_refused, std::string_view("endpoint unreachable")};
   PathPort* p = port(index);
   auto error = wire::build_service_packet(spec, {});

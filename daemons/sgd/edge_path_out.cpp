@@ -88,7 +88,6 @@ OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
   auto flow = std::make_unique<OutFlow>();
   flow->key = key;
   flow->destination = *name;
-  flow->source = p.source.text();
   flow->last = io_.now();
   // The id follows from the tuple: after a restart the flow is told apart, and pinned, as before.
   auto bytes = key.bytes();
@@ -145,7 +144,7 @@ void EdgePath::build_header(OutFlow& flow) {
   spec.egress = flow.pin.egress;
   spec.ingress = io_.self();
   spec.destination = flow.destination.text();
-  spec.source = flow.source;
+  spec.source = p.source.text();
   spec.instance = flow.pin.instance;
   spec.source_instance = p.source_instance;
   spec.ports = std::pair{flow.key.source_port, flow.key.destination_port};

@@ -67,6 +67,8 @@ SOAKS = [
          "soak_forgery", seeds("tests/soak_forgery"), 10_000_000),
     Soak("attack", "bogus names and invented origins from one node: what its peers feel",
          "soak_attack", one("tests/soak_attack", "--names", "{n}"), 10_000_000),
+    Soak("flows", "50,000 flows of unmodified programs at a time through two gateways, virtual hours",
+         "soak_flows", one("tests/soak_flows", "{n}"), 3),
     Soak("fib", "longest match, single and batched, beside a naive reference: 100,000 random cases a seed",
          "soak_fib", seeds("tests/soak_fib"), 100),
     Soak("fib-updates", "two readers of a FIB during 1,000,000 updates", "unit_dataplane",
