@@ -1,5 +1,6 @@
 // The worker's event loop: epoll, posted tasks, timers.
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -51,7 +52,7 @@ Status WorkerImpl::open() {
     return make_error(Errc::internal, "worker ", std::to_string(index_), ": ",
                       std::strerror(errno));
   }
-  watch_fd(wake_.get(), EPOLLIN, [this](std::uint32_t) {
+  watch(wake_.get(), EPOLLIN, [this](std::uint32_t) {
     std::uint64_t count = 0;
     (void)!::read(wake_.get(), &count, sizeof count);
   });
@@ -87,9 +88,8 @@ void WorkerImpl::run() {
   if (index_ == 0) after(kLinkProbeInterval, [this] { link_probe_round(); });
   std::array<epoll_event, kMaxEvents> events;
   while (!stop_.load(std::memory_order_relaxed)) {
-    int wait = wait_ms();
     reader.offline();
-    int n = ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, wait);
+    int n = wait(events);
     reader.online();
     now_ = runtime::now();
     table_ = shared_.table.load(std::memory_order_acquire);
@@ -105,6 +105,36 @@ void WorkerImpl::run() {
     outbox_.flush();
     rounds_.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+// Events to handle; 0: a timer is due, or nothing.
+int WorkerImpl::wait(std::span<epoll_event> events) {
+  const int timeout = wait_ms();
+  if (!serves_programs_ || timeout == 0) {
+    return ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, timeout);
+  }
+  const Duration budget = busy_.budget(runtime::now());
+  if (budget > Duration::zero()) {
+    if (int n = look(events, budget); n != 0) return n;
+  }
+  const Time asleep = runtime::now();
+  int n = ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, timeout);
+  busy_.slept(runtime::now() - asleep, n > 0);
+  return n;
+}
+
+int WorkerImpl::look(std::span<epoll_event> events, Duration budget) {
+  const Time end = runtime::now() + budget;
+  Time now = end;
+  do {
+    if (int n = ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, 0); n > 0) return n;
+    const Time offered = runtime::now();
+    ::sched_yield();
+    now = runtime::now();
+    if (busy_.yielded(now, now - offered)) return 0;
+  } while (now < end);
+  busy_.in_vain();
+  return 0;
 }
 
 int WorkerImpl::wait_ms() const {
@@ -165,6 +195,11 @@ void WorkerImpl::cancel(TimerId timer) {
 }
 
 void WorkerImpl::watch_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready) {
+  serves_programs_ = true;
+  watch(fd, events, std::move(ready));
+}
+
+void WorkerImpl::watch(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready) {
   epoll_event event{};
   event.events = events;
   event.data.fd = fd;
@@ -186,7 +221,7 @@ void WorkerImpl::add_socket(unsigned sockets, UniqueFd fd) {
     if (sockets >= sockets_.size()) sockets_.resize(sockets + 1);
     int raw = shared->get();
     sockets_[sockets] = std::move(*shared);
-    watch_fd(raw, EPOLLIN, [this, sockets, raw](std::uint32_t) { receive_ready(sockets, raw); });
+    watch(raw, EPOLLIN, [this, sockets, raw](std::uint32_t) { receive_ready(sockets, raw); });
   });
 }
 
