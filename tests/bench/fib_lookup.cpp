@@ -210,32 +210,6 @@ void fib_other_names(benchmark::State& state) {
   match_batches(state, filled_fib(), names);
 }
 
-// The longest names there can be, below prefixes that cover at every depth but none of which they are under: each of
-// their sixteen beginnings has to be looked for.
-void fib_deepest_misses(benchmark::State& state) {
-  static forwarding::ImmediateReclaimer reclaimer;
-  static forwarding::Fib fib(crypto::Key16{1, 2, 3, 4}, reclaimer);
-  static std::vector<std::string> names;
-  if (names.empty()) {
-    std::mt19937_64 random(5);
-    std::string deep = "top";
-    for (std::size_t depth = 1; depth <= kMaxNameComponents; ++depth, deep += "/c") {
-      forwarding::PrefixRoute route = group_of(deep);
-      route.covering = true;
-      fib.set_prefix(route);
-    }
-    for (const std::string& text : workload().prefixes) fib.set_prefix(group_of(text));
-    while (names.size() < 4096) {
-      std::string name;
-      while (name.size() < 14 * kMaxNameComponents) {
-        name += (name.empty() ? "" : "/") + (random_component(random) + "0123456789").substr(0, 13);
-      }
-      names.push_back(name.substr(0, 14 * kMaxNameComponents - 1));
-    }
-  }
-  match_batches(state, fib, names);
-}
-
 void unordered_map_match(benchmark::State& state) {
   filled_map();
   look_up(state, [](std::string_view name) { return map_match(name); });
@@ -258,7 +232,6 @@ BENCHMARK(fib_match_p99)->UseManualTime()->Iterations(5);
 BENCHMARK(fib_bytes_per_prefix)->Iterations(1);
 BENCHMARK(fib_chosen_names);
 BENCHMARK(fib_other_names);
-BENCHMARK(fib_deepest_misses);
 BENCHMARK(fib_update);
 
 }  // namespace

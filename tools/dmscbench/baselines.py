@@ -60,28 +60,3 @@ def forward_per_core(lab: Lab, mode: str, size: int, seconds: float) -> float:
         forwarder.terminate()
         text, _ = forwarder.communicate(timeout=10)
     return 1e9 / field(text, "ns_per_packet")
-
-
-@contextmanager
-def tunnel(lab: Lab, mode: str) -> Iterator[str]:
-    """A minimal TUN tunnel between the two gateways' namespaces, routed by sr-1's kernel; its far address."""
-    ends = {"sg-1": address(lab, "sg-1--sr-1", "sg-1"), "sg-2": address(lab, "sr-1--sg-2", "sg-2")}
-    via = {"sg-1": address(lab, "sg-1--sr-1", "sr-1"), "sg-2": address(lab, "sr-1--sg-2", "sr-1")}
-    lab.exec("sr-1", "sysctl", "-qw", "net.ipv4.ip_forward=1")
-    for node, other in (("sg-1", "sg-2"), ("sg-2", "sg-1")):
-        lab.exec(node, "ip", "route", "add", ends[other], "via", via[node])
-    port = 7621
-    try:
-        with running(lab, "sg-1", program("tuntun"), mode, "base0", f"{ends['sg-1']}:{port}",
-                     f"{ends['sg-2']}:{port}", "0"), \
-                running(lab, "sg-2", program("tuntun"), mode, "base0", f"{ends['sg-2']}:{port}",
-                        f"{ends['sg-1']}:{port}", "1"):
-            time.sleep(0.2)
-            for number, node in enumerate(("sg-1", "sg-2"), 1):
-                lab.exec(node, "ip", "address", "add", f"10.250.0.{number}/24", "dev", "base0")
-                lab.exec(node, "ip", "link", "set", "base0", "mtu", "1400", "up")
-            yield "10.250.0.2"
-    finally:
-        for node, other in (("sg-1", "sg-2"), ("sg-2", "sg-1")):
-            lab.exec(node, "ip", "route", "del", ends[other], check=False)
-        lab.exec("sr-1", "sysctl", "-qw", "net.ipv4.ip_forward=0")

@@ -14,7 +14,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines, calls, controlplane, forwarding, simulator
+from . import baselines, bulk, calls, controlplane, forwarding, simulator, web
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -54,20 +54,6 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def bulk() -> list[Figure]:
-    """iperf3 over TCP from pod-1 to pod-2 by name."""
-    with _lab() as lab:
-        ours = [_iperf(lab, HOST, "pod-2", "pod-1")["sum_received"]["bits_per_second"] / 1e9 for _ in range(REPEATS)]
-        figures = []
-        for mode in ("plain", "tso"):
-            with baselines.tunnel(lab, mode) as address:
-                beside = [_iperf(lab, address, "sg-2", "sg-1")["sum_received"]["bits_per_second"] / 1e9
-                          for _ in range(REPEATS)]
-            figures.append(Figure("bulk", f"tcp, beside a minimal tunnel ({mode})", median(ours), "Gbit/s",
-                                  median(beside)))
-    return figures
-
-
 def forward() -> list[Figure]:
     """Packets that one srd carries in a second of its processor time, and as offered."""
     figures = []
@@ -98,7 +84,8 @@ PATHS = {
     "forwarding-names": PathBench("one worker, a million prefixes", forwarding.names),
     "forwarding-trains": PathBench("one worker, whole trains of 1200 B", forwarding.trains),
     "calls": PathBench("request and response through one gateway, two, and a router between", calls.calls),
-    "bulk": PathBench("iperf3 through two gateways", bulk),
+    "bulk": PathBench("iperf3 through two gateways, sealed and in clear, with a router and without", bulk.bulk),
+    "web": PathBench("HTTP and connections through two gateways beside nginx as a proxy", web.web),
     "controlplane": PathBench("25 routers beside FRR and BIRD: start, failures, idling", controlplane.grid),
     "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),
     "controlplane-prefixes": PathBench("prefixes across three nodes beside FRR and BIRD", controlplane.many_prefixes),

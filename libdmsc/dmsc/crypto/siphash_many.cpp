@@ -1,6 +1,5 @@
 #include "dmsc/crypto/siphash_many.hpp"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -102,98 +101,34 @@ DMSC_INLINE void eight(SipMessage* m) {
   for (std::size_t i = 0; i < kLanes; ++i) m[i].hash = state.v0[i];
 }
 
-// Tails of no more than this many whole words go side by side whatever their lengths.
-constexpr std::size_t kTailWords = 31;
-using Columns = std::uint64_t[kTailWords + 1][kLanes];
-
-// The words of the eight tails, the last ones complete, as columns; zero below. Returns the longest's
-// number and tells each one's.
-DMSC_INLINE std::size_t lay_out(const SipMessage* m, Columns& words, Lanes& last) {
-  std::size_t most = 0;
-  for (std::size_t i = 0; i < kLanes; ++i) most = std::max(most, m[i].tail.size() / 8);
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    std::size_t n = m[i].tail.size() / 8;
-    for (std::size_t k = 0; k < n; ++k) words[k][i] = load(m[i].tail.data() + 8 * k);
-    words[n][i] = last_word(m[i]);
-    for (std::size_t k = n + 1; k <= most; ++k) words[k][i] = 0;
-    last[i] = n;
-  }
-  return most;
-}
-
-// Eight messages with heads of one size and tails of any: a lane stands still when its message has
-// ended.
-DMSC_INLINE void eight_mixed(SipMessage* m) {
-  State<Lanes> state, next;
-  Lanes word, k1, last;
-  alignas(sizeof(Lanes)) Columns words;
-  gather(word, [m](std::size_t i) { return load(m[i].key->data()); });
-  gather(k1, [m](std::size_t i) { return load(m[i].key->data() + 8); });
-  state.begin(word, k1);
-  for (std::size_t at = 0; at < m->head.size(); at += 8) {
-    gather(word, [m, at](std::size_t i) { return load(m[i].head.data() + at); });
-    state.absorb(word);
-  }
-  std::size_t most = lay_out(m, words, last);
-  for (std::size_t k = 0; k <= most; ++k) {
-    std::memcpy(&word, words[k], sizeof word);
-    next = state;
-    next.absorb(word);
-    const Lanes goes_on = reinterpret_cast<Lanes>(last >= k);
-    state.v0 ^= (state.v0 ^ next.v0) & goes_on;
-    state.v1 ^= (state.v1 ^ next.v1) & goes_on;
-    state.v2 ^= (state.v2 ^ next.v2) & goes_on;
-    state.v3 ^= (state.v3 ^ next.v3) & goes_on;
-  }
-  state.finish();
-  for (std::size_t i = 0; i < kLanes; ++i) m[i].hash = state.v0[i];
-}
-
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) void mixed_avx512(SipMessage* m) { eight_mixed(m); }
-__attribute__((target("avx2"))) void mixed_avx2(SipMessage* m) { eight_mixed(m); }
 __attribute__((target("avx512f"))) void eight_avx512(SipMessage* m) { eight(m); }
 __attribute__((target("avx2"))) void eight_avx2(SipMessage* m) { eight(m); }
 #endif
 
+// False if this processor is no faster with eight at a time than one by one.
+bool many(SipMessage* m) {
 #if defined(__x86_64__)
-enum class Sizes { same, mixed, apart };  // apart: not for side by side
-
-Sizes sizes_of(std::span<const SipMessage> messages) {
-  bool same = true;
-  for (const SipMessage& m : messages) {
-    if (m.head.size() != messages[0].head.size() || m.tail.size() / 8 > kTailWords) {
-      return Sizes::apart;
-    }
-    same = same && m.tail.size() == messages[0].tail.size();
-  }
-  return same ? Sizes::same : Sizes::mixed;
-}
-#endif
-
-// False if this processor is no faster with eight at a time than one by one, or they are too
-// different.
-bool many(std::span<SipMessage> m) {
-#if defined(__x86_64__)
-  Sizes sizes = sizes_of(m);
-  if (sizes == Sizes::apart) return false;
-  bool same = sizes == Sizes::same;
-  if (__builtin_cpu_supports("avx512f")) {
-    return same ? eight_avx512(m.data()) : mixed_avx512(m.data()), true;
-  }
-  if (__builtin_cpu_supports("avx2")) {
-    return same ? eight_avx2(m.data()) : mixed_avx2(m.data()), true;
-  }
+  if (__builtin_cpu_supports("avx512f")) return eight_avx512(m), true;
+  if (__builtin_cpu_supports("avx2")) return eight_avx2(m), true;
 #endif
   (void)m;
   return false;
+}
+
+bool same_sizes(std::span<const SipMessage> messages) {
+  for (const SipMessage& m : messages.subspan(1)) {
+    if (m.head.size() != messages[0].head.size() || m.tail.size() != messages[0].tail.size())
+      return false;
+  }
+  return true;
 }
 
 }  // namespace
 
 void siphash24_many(std::span<SipMessage> messages) {
   while (!messages.empty()) {
-    if (messages.size() >= kLanes && many(messages.first(kLanes))) {
+    if (messages.size() >= kLanes && same_sizes(messages.first(kLanes)) && many(messages.data())) {
       messages = messages.subspan(kLanes);
     } else {
       one(messages.front());

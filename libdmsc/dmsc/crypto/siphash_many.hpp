@@ -16,7 +16,7 @@ struct SipMessage {
   std::uint64_t hash = 0;  // filled in
 };
 
-// hash = siphash24(key, head + tail) for each; the fastest where many are of one length.
+// hash = siphash24(key, head + tail) for each; the fewer changes of length, the faster.
 void siphash24_many(std::span<SipMessage> messages);
 
 }  // namespace dmsc::crypto

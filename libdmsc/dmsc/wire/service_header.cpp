@@ -9,12 +9,6 @@ constexpr std::size_t kTagAt = 40;  // the last field of the hop block
 
 std::uint64_t load_bytes(const std::uint8_t* p, std::size_t n) {
   std::uint64_t v = 0;
-  if (n == 4) {  // what each packet has: one load instead of a loop
-    std::uint32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return std::endian::native == std::endian::little ? __builtin_bswap32(word) : word;
-  }
-  if (n == 2) return std::uint64_t{p[0]} << 8 | p[1];
   for (std::size_t i = 0; i < n; ++i) v = v << 8 | p[i];
   return v;
 }

@@ -1,4 +1,5 @@
-// A minimal TUN <-> UDP tunnel end.   tuntun MODE IFNAME LOCAL PEER CORE
+// A minimal TUN <-> UDP tunnel end.   tuntun MODE IFNAME LOCAL PEER CORE [any]
+// With 'any' the socket is not connected: what comes back may come from elsewhere (a forwarder).
 //   plain  one read / one send, one recv / one write per packet
 //   batch  up to 64 tun reads, joined to UDP_SEGMENT runs when sizes allow; UDP_GRO on receive; one
 //   write per packet tso    IFF_VNET_HDR + TSO4/checksum offload: 64 kB TCP super-packets are read,
@@ -45,12 +46,17 @@ static void tcppseudo(u8* ip, int ihl, unsigned tcplen) {
   p16(ip + ihl + 16, fold(sum(ip + 12, 8, 6 + tcplen)));
 }
 static int tun, udp;
+static sockaddr_in* g_to;  // of an unconnected socket
 static uint64_t n_rd, n_wr, n_tx, n_rx;
 static void send_run(iovec* v, int nv, int seg, int segs) {
   msghdr m;
   memset(&m, 0, sizeof m);
   m.msg_iov = v;
   m.msg_iovlen = nv;
+  if (g_to) {
+    m.msg_name = g_to;
+    m.msg_namelen = sizeof *g_to;
+  }
   char c[64];
   if (segs > 1) {
     m.msg_control = c;
@@ -79,7 +85,10 @@ int main(int argc, char** argv) {
   r.ifr_flags = IFF_TUN | IFF_NO_PI | (tso ? IFF_VNET_HDR : 0);
   if (ioctl(tun, TUNSETIFF, &r)) DIE("TUNSETIFF");
   if (tso && ioctl(tun, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4)) DIE("TUNSETOFFLOAD");
-  udp = udp_sock(argv[3], argv[4]);
+  static sockaddr_in to = addr(argv[4]);
+  const bool any = argc > 6 && !strcmp(argv[6], "any");
+  udp = udp_sock(argv[3], any ? nullptr : argv[4]);
+  if (any) g_to = &to;
   int one = 1;
   if (!plain) setsockopt(udp, SOL_UDP, UDP_GRO, &one, sizeof one);
   const int B = 64;
