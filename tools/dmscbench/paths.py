@@ -14,7 +14,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines, bulk, calls, controlplane, forwarding, simulator, web
+from . import baselines, bulk, calls, controlplane, failover, forwarding, simulator, web
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -90,5 +90,6 @@ PATHS = {
     "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),
     "controlplane-prefixes": PathBench("prefixes across three nodes beside FRR and BIRD", controlplane.many_prefixes),
     "controlplane-memory": PathBench("one srd with the database of 10,000 routers", controlplane.memory),
+    "failover": PathBench("a router killed, silent, a link lost: how long traffic stands still", failover.failover),
     "simulator": PathBench("a virtual hour of 100 simulated nodes", simulator.hours),
 }

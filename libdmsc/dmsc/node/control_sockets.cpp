@@ -48,12 +48,18 @@ struct ControlSockets::Buffers {
       messages[i].msg_hdr.msg_iovlen = 1;
     }
     int n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
+    if (n < 0 && is_earlier_error(errno)) {
+      n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
+    }
     return n > 0 ? static_cast<unsigned>(n) : 0;
   }
 };
 
 ControlSockets::ControlSockets(boost::asio::io_context& io, Hooks hooks)
-    : io_(io), hooks_(std::move(hooks)), buffers_(std::make_unique<Buffers>()) {}
+    : io_(io),
+      hooks_(std::move(hooks)),
+      watch_(io, [this](const SocketAddress& whom) { unreachable(whom); }),
+      buffers_(std::make_unique<Buffers>()) {}
 
 ControlSockets::~ControlSockets() {
   while (!links_.empty()) close(links_.begin()->first);
@@ -79,6 +85,8 @@ Status ControlSockets::open(LinkId link, const SocketAddress& local, const std::
   } else {
     runtime::log::debug("keepalives-unsorted", {{"local", local.text()}, {"reason", keepalives.error()}});
   }
+  watch_.add(socket->descriptor.native_handle(), local.family());
+  if (socket->keepalives) watch_.add(socket->keepalives->fd(), local.family());
   links_[link] = LinkEntry{socket, {}};
   choose(*socket);
   wait(socket);
@@ -114,6 +122,9 @@ void ControlSockets::send(LinkId link, ByteView datagram) {
   const SocketAddress& to = it->second.remote;
   int fd = it->second.socket->descriptor.native_handle();
   ssize_t n = ::sendto(fd, datagram.data(), datagram.size(), MSG_DONTWAIT, to.data(), to.size());
+  if (n < 0 && is_earlier_error(errno)) {
+    n = ::sendto(fd, datagram.data(), datagram.size(), MSG_DONTWAIT, to.data(), to.size());
+  }
   if (n < 0 && (errno == ENETDOWN || errno == ENODEV)) hooks_.send_failed(link, errno);
 }
 
@@ -193,6 +204,14 @@ void ControlSockets::read_keepalives(Socket& socket, Time now) {
   if (count < most) return;
   socket.flooded = true;  // a socket that is read now and then would overflow: real ones would be lost
   choose(socket);
+}
+
+void ControlSockets::unreachable(const SocketAddress& whom) {
+  std::vector<LinkId> links;
+  for (const auto& [id, entry] : links_) {
+    if (entry.remote == whom) links.push_back(id);
+  }
+  for (LinkId link : links) hooks_.unreachable(link);  // may close some
 }
 
 LinkId ControlSockets::link_of(const Socket& socket, const SocketAddress& from) const {

@@ -12,6 +12,7 @@
 #include "dmsc/core/ids.hpp"
 #include "dmsc/core/time.hpp"
 #include "dmsc/dataplane/socket_address.hpp"
+#include "dmsc/node/icmp_watch.hpp"
 
 namespace dmsc::node {
 
@@ -24,6 +25,8 @@ class ControlSockets {
     std::function<void(LinkId, ByteView, Duration waited)> receive;
     std::function<void()> batch_done;               // after a run of datagrams from one socket
     std::function<void(LinkId, int error)> send_failed;  // errno of a socket error that is proof
+    // The network says that nobody is there: a hint. As often as it says so.
+    std::function<void(LinkId)> unreachable = [](LinkId) {};
   };
   ControlSockets(boost::asio::io_context& io, Hooks hooks);
   ~ControlSockets();
@@ -61,10 +64,12 @@ class ControlSockets {
   void take(const Socket& socket, const SocketAddress& from, ByteView datagram, Duration waited);
   void read_keepalives(Socket& socket, Time now);
   void choose(Socket& socket);
+  void unreachable(const SocketAddress& whom);
   LinkId link_of(const Socket& socket, const SocketAddress& from) const;
 
   boost::asio::io_context& io_;
   Hooks hooks_;
+  IcmpWatch watch_;
   std::map<LinkId, LinkEntry> links_;
   std::unique_ptr<Buffers> buffers_;
   Time keepalives_read_{};

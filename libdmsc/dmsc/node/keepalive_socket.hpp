@@ -27,6 +27,7 @@ class KeepaliveSocket {
   // Whether keepalives that are no poll and no answer to one come here from now on; at first not.
   void sort(bool on);
   bool sorts() const { return sorts_; }
+  int fd() const { return fd_.get(); }
   // Gives what waits to `use`, oldest first, with how long it waited: `most` and a few at most. Returns how
   // many.
   std::size_t read(Time now, std::size_t most, const Use& use);

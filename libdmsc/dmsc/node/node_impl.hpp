@@ -34,7 +34,7 @@ struct LinkRecord {
   SocketAddress local;
   std::vector<std::uint16_t> data_ports;
   bool adjacent = false;
-  Time adjacent_since{};
+  Time adjacent_since{}, hinted{};
   NodeId neighbour;
   bool usable = true;               // the data path answers
   int interface_index = 0;
@@ -166,6 +166,7 @@ class NodeImpl final : public Node {
   void interface_changed(const std::string& name, const InterfaceState& state);
   void apply_interface(LinkRecord& link, const InterfaceState* state);
   void reopen(LinkRecord& link);
+  void hint(LinkId link);
   LinkRecord* find_link(LinkId id);
 
   // node_engine.cpp

@@ -151,7 +151,8 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                       boost::asio::post(io_, [this, alive = std::weak_ptr<bool>(alive_)] {
                         if (!alive.expired()) pump();
                       });
-                    }}),
+                    },
+                    [this](LinkId link) { hint(link); }}),
       watcher_(io, [this](const std::string& name,
                           const InterfaceState& state) { interface_changed(name, state); }),
       keys_(store_.link_keys().value_or(identity_.link_keys)),

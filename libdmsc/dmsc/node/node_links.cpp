@@ -146,6 +146,16 @@ void NodeImpl::apply_interface(LinkRecord& link, const InterfaceState* state) {
   engine_.interface_state(now(), link.id, up);
 }
 
+// ICMP is forgeable: so many hints as this are followed, and each costs three polls.
+void NodeImpl::hint(LinkId id) {
+  constexpr Duration kGap = milliseconds(20);
+  LinkRecord* link = find_link(id);
+  if (link == nullptr || !link->adjacent || now() < link->hinted + kGap) return;
+  link->hinted = now();
+  engine_.link_hint(now(), id);
+  pump();
+}
+
 // The address may come later than the interface: tried again every second.
 void NodeImpl::reopen(LinkRecord& link) {
   auto opened = open_link(link);

@@ -128,3 +128,43 @@ TEST_CASE("N1 the source address and port say which link a datagram belongs to")
   CHECK(node.heard[0] == std::make_pair(2U, std::string("from the second")));
   CHECK(node.heard[1] == std::make_pair(1U, std::string("from the first")));
 }
+
+TEST_CASE("LS-V4 control sockets: a closed port is told of its link, and costs the others nothing") {
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    boost::asio::io_context io;
+    std::vector<LinkId> unreachable;
+    std::vector<std::string> heard;
+    ControlSockets::Hooks hooks;
+    hooks.receive = [&](LinkId, ByteView bytes, Duration) { heard.emplace_back(as_text(bytes)); };
+    hooks.batch_done = [] {};
+    hooks.send_failed = [](LinkId, int) {};
+    hooks.unreachable = [&](LinkId link) { unreachable.push_back(link); };
+    ControlSockets sockets(io, std::move(hooks));
+    SocketAddress local = address(host);
+    {
+      dataplane::UniqueFd free = std::move(*dataplane::open_udp(local, {}));
+      local = *dataplane::local_address(free.get());
+    }
+    SocketAddress closed;
+    {
+      Peer gone(host);
+      closed = gone.at;
+    }
+    Peer alive(host);
+    REQUIRE(sockets.open(LinkId{1}, local, ""));
+    REQUIRE(sockets.open(LinkId{2}, local, ""));
+    sockets.set_remote(LinkId{1}, closed);
+    sockets.set_remote(LinkId{2}, alive.at);
+    sockets.send(LinkId{1}, as_bytes("nobody"));
+    sockets.send(LinkId{2}, as_bytes("still sent"));  // though the socket has an error to tell
+    CHECK(alive.receive().text == "still sent");
+    REQUIRE(::sendto(alive.fd.get(), "back", 4, 0, local.data(), local.size()) == 4);
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while ((unreachable.empty() || heard.empty()) && std::chrono::steady_clock::now() < end) {
+      io.run_one_for(std::chrono::milliseconds(20));
+      sockets.read_keepalives();
+    }
+    CHECK(unreachable == std::vector<LinkId>{LinkId{1}});
+    CHECK(heard == std::vector<std::string>{"back"});
+  }
+}
