@@ -61,11 +61,17 @@ void Edge::set_source(const std::string& pod, Name source, InstanceId instance) 
 }
 
 void Edge::set_prefix(const Name& prefix, bool covering) {
-  impl_->home.post([impl = impl_, prefix, covering] { impl->directory.set(prefix, covering); });
+  impl_->home.post([impl = impl_, prefix, covering] {
+    impl->directory.set(prefix, covering);
+    impl->path.instances_changed();
+  });
 }
 
 void Edge::remove_prefix(const Name& prefix) {
-  impl_->home.post([impl = impl_, prefix] { impl->directory.remove(prefix); });
+  impl_->home.post([impl = impl_, prefix] {
+    impl->directory.remove(prefix);
+    impl->path.instances_changed();
+  });
 }
 
 void Edge::snapshot(std::function<void(EdgeSnapshot)> done) {

@@ -102,7 +102,7 @@ struct EdgeHooks {
   // Picks an instance for a new flow to `destination`; nullopt = no instance. Default: longest match
   // in the worker's FIB and forwarding::choose_instance.
   std::function<std::optional<InstancePin>(const Name& destination, std::uint64_t flow)> choose;
-  // True while the pinned instance still serves `destination`. Default: as the FIB says.
+  // True while the pinned instance is announced for `destination`. Default: as the FIB says.
   std::function<bool(const Name& destination, const InstancePin& pin)> alive;
   // The explicit path a policy gives the flow now, 0 = SPF. Default: 0. Asked again every 200 ms.
   std::function<PathLabel(const Name& destination, const InstancePin& pin, std::uint64_t flow)> label;

@@ -56,7 +56,12 @@ struct FlowState {
   bool established = false;       // both directions were seen
   bool fin_out = false, fin_in = false, reset = false;
   std::uint64_t packets_out = 0, packets_in = 0;
+  std::size_t hint = 0;           // service datagram bytes as a router on the way said; until `hint_ends`
+  Time hint_ends;
+  std::uint32_t next_sequence = 0;  // TCP: after the last byte our program sent
 
+  // There is state at both ends that lives and dies with the instance.
+  bool connected() const { return established && key.protocol == L4::tcp; }
   bool closing() const { return reset || (fin_out && fin_in); }
   Duration timeout() const {
     if (key.protocol == L4::udp) return established ? kUdpEstablished : kUdpOpening;
@@ -79,8 +84,9 @@ struct OutFlow : FlowState {
   InstancePin pin;
   PathLabel label;
   std::size_t mtu = 0;            // service datagram bytes, as last known
+  std::optional<Time> away_since;  // the egress cannot be reached
   Time checked;                   // pin, label and mtu were looked at
-  std::uint32_t next_sequence = 0, acknowledged = 0;  // for a RST to our program
+  std::uint32_t acknowledged = 0;  // for a RST to our program
 };
 
 // Server side: a program of ours is called. key.source is the endpoint, key.destination the local

@@ -97,6 +97,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   bool flow_is_ours(std::uint64_t flow) override;
   std::optional<InstancePin> choose(const Name& destination, std::uint64_t flow) override;
   bool alive(const Name& destination, const InstancePin& pin) override;
+  bool reachable(NodeId node) override;
   PathLabel label(const Name& destination, const InstancePin& pin, std::uint64_t flow) override;
   bool allowed(std::string_view source, NodeId ingress, const Name& destination) override;
   bool granted(std::string_view source, NodeId ingress) override;

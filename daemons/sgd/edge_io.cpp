@@ -212,8 +212,14 @@ std::optional<InstancePin> Edge::Impl::choose(const Name& destination, std::uint
 bool Edge::Impl::alive(const Name& destination, const InstancePin& pin) {
   if (hooks.alive) return hooks.alive(destination, pin);
   const forwarding::Match match = home.fib().match(destination.text());
-  return match && forwarding::serves(home.fib(), match->instances(), pin.egress, pin.instance);
+  if (!match) return false;
+  for (const forwarding::InstanceEntry& entry : match->instances()) {
+    if (entry.egress == pin.egress && entry.id == pin.instance) return true;
+  }
+  return false;
 }
+
+bool Edge::Impl::reachable(NodeId node) { return static_cast<bool>(home.fib().node(node)); }
 
 PathLabel Edge::Impl::label(const Name& destination, const InstancePin& pin, std::uint64_t flow) {
   if (hooks.label) return hooks.label(destination, pin, flow);

@@ -211,8 +211,9 @@ void EdgePath::from_network(wire::ServicePacket& packet) {
 void EdgePath::expire() {
   Time now = io_.now();
   reassembler_.expire(now);
-  auto old_out = collect(out_, out_cursor_, [&](const OutFlow& f) {
+  auto old_out = collect(out_, out_cursor_, [&](OutFlow& f) {
     names_.touch(f.key.destination, now);
+    if (f.connected() && !f.closing() && !lives(f)) reset_program(f);
     return now - f.last >= f.timeout();
   });
   for (const FlowKey& key : old_out) erase_out(out_.find(key));
@@ -221,6 +222,7 @@ void EdgePath::expire() {
     return now - f.last >= f.timeout();
   });
   for (const InKey& key : old_in) erase_in(in_.find(key));
+  sweep();
 }
 
 void EdgePath::snapshot(EdgeSnapshot& into) const {

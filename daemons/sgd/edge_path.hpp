@@ -5,6 +5,7 @@
 //   edge_path_out.cpp    client side: program -> name, replies, errors
 //   edge_path_in.cpp     server side: service packet -> endpoint, answers
 //   edge_path_train.cpp  both sides: a large TCP segment in one go
+//   edge_path_mtu.cpp    what paths carry, and what a program is told that sends more
 #pragma once
 #include <memory>
 #include <unordered_map>
@@ -40,11 +41,14 @@ class PathIo {
   // True if packets of this flow id, and the answers to them, meet this worker.
   virtual bool flow_is_ours(std::uint64_t flow) = 0;
   virtual std::optional<InstancePin> choose(const Name& destination, std::uint64_t flow) = 0;
+  // The pinned instance is announced, whether its gateway can be reached just now or not.
   virtual bool alive(const Name& destination, const InstancePin& pin) = 0;
+  virtual bool reachable(NodeId node) = 0;
   virtual PathLabel label(const Name& destination, const InstancePin& pin, std::uint64_t flow) = 0;
   virtual bool allowed(std::string_view source, NodeId ingress, const Name& destination) = 0;
   // True if a grant binds `source` to gateway `ingress`: only then it names the caller.
   virtual bool granted(std::string_view source, NodeId ingress) = 0;
+  // Bytes of the largest service datagram, not sealed yet, on every path to `egress`.
   virtual std::size_t path_mtu(NodeId egress) = 0;
   virtual Time now() = 0;
   virtual NodeId self() = 0;
@@ -111,6 +115,9 @@ class EdgePath {
   // An error for a flow; false if the flow is unknown.
   bool error_from_network(const wire::ServicePacket& packet);
 
+  // Instances came or went somewhere: connections to those that went are reset, within a second or so
+  // even if the table is full.
+  void instances_changed();
   // Looks at a slice of the tables and forgets what is idle. Call every 100 ms: each flow is met
   // about every ten seconds.
   void expire();
@@ -149,7 +156,8 @@ class EdgePath {
                   std::size_t segment_bytes);
   bool answer_train(std::uint32_t port, const Ip4Packet& packet, const Segment& tcp,
                     std::size_t segment_bytes);
-  bool send_train(FlowState& flow, const Ip4Packet& packet, const Segment& tcp, std::size_t segment_bytes);
+  std::optional<forwarding::Verdict> send_train(FlowState& flow, const Ip4Packet& packet,
+                                                const Segment& tcp, std::size_t segment_bytes);
   std::span<std::uint8_t> train_piece(const FlowState& flow, const Ip4Packet& packet, const Segment& tcp,
                                       const Cut& cut, std::size_t index);
 
@@ -163,16 +171,22 @@ class EdgePath {
   void call(std::uint32_t port, const Ip4Packet& packet);
   OutFlow* open_out(const FlowKey& key, const Ip4Packet& packet);
   bool pin(OutFlow& flow);
+  void take(OutFlow& flow, const InstancePin& chosen);
+  void sweep();
   bool pin_elsewhere(OutFlow& flow);
   bool check(OutFlow& flow);
+  bool lives(OutFlow& flow);
   void build_header(OutFlow& flow);
   void give_up(OutFlow& flow, const Ip4Packet& packet);
   void sent(OutFlow& flow, const forwarding::Verdict& verdict);
   void reply_from_network(wire::ServicePacket& packet);
-  void tell_program(OutFlow& flow, std::uint8_t code, std::uint16_t mtu = 0);
+  void tell_program(FlowState& flow, std::uint8_t code, std::uint16_t mtu = 0);
+  std::size_t carries(const FlowState& flow, NodeId peer);
+  bool take_hint(FlowState& flow, NodeId peer, const wire::ServicePacket* error);
+  void too_big(FlowState& flow, NodeId peer);
   void reset_program(OutFlow& flow);
   void refused_by_egress(OutFlow& flow, wire::ErrorCode code);
-  void hint(OutFlow& flow, wire::ErrorCode code);
+  void hint(OutFlow& flow, wire::ErrorCode code, const wire::ServicePacket& error);
   void erase_out(OutTable::iterator it);
 
   // server side
@@ -183,6 +197,8 @@ class EdgePath {
   void refuse_port(wire::ServicePacket& packet, const Segment& segment);
   bool bind_client(InFlow& flow, const wire::ServicePacket& packet, std::uint16_t client_port);
   void answer(std::uint32_t port, const Ip4Packet& packet);
+  void answered(InFlow& flow, const forwarding::Verdict& verdict);
+  bool error_about_answer(const wire::ServicePacket& error);
   void answer_is_icmp(std::uint32_t port, const Ip4Packet& packet);
   void erase_in(InTable::iterator it);
 
@@ -201,6 +217,7 @@ class EdgePath {
   std::unique_ptr<std::uint8_t[]> train_memory_;  // of packets until they are flushed
   std::size_t train_used_ = 0;
   std::vector<std::span<std::uint8_t>> train_;
+  std::size_t sweep_cursor_ = 0, sweep_left_ = 0;  // buckets of out_
   std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
 };
 

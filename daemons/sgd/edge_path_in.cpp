@@ -175,7 +175,7 @@ void EdgePath::request_from_network(wire::ServicePacket& packet) {
   if (segment->protocol == L4::tcp) {
     if ((segment->tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn && flow->closing()) flow->reopen();
     flow->note_flags(segment->tcp_flags, false);
-    std::size_t mtu = io_.path_mtu(flow->peer), header = flow->header.size();
+    std::size_t mtu = carries(*flow, flow->peer), header = flow->header.size();
     clamp_mss(l4, mss_for(mtu > header ? mtu - header : 0));
   }
   sgd::set_port(protocol, l4, PortField::destination, flow->key.source_port);
@@ -199,7 +199,7 @@ void EdgePath::answer(std::uint32_t index, const Ip4Packet& packet) {
     return answer_icmp(index, packet, icmp::kUnreachable, icmp::kPort);
   }
   InFlow& flow = *it->second;
-  std::size_t mtu = io_.path_mtu(flow.peer);
+  std::size_t mtu = carries(flow, flow.peer);
   std::size_t most = mtu > flow.header.size() ? mtu - flow.header.size() : 0;
   if (packet.l4.size() > most) {
     count(Count::too_big);
@@ -209,11 +209,22 @@ void EdgePath::answer(std::uint32_t index, const Ip4Packet& packet) {
   flow.established = true;
   if (segment->protocol == L4::tcp) {
     flow.note_flags(segment->tcp_flags, true);
+    std::size_t length = packet.l4.size() - segment->header_bytes;
+    flow.next_sequence = segment->sequence + static_cast<std::uint32_t>(length);
     clamp_mss(packet.l4, mss_for(most));
   }
   sgd::set_port(packet.protocol, packet.l4, PortField::source, flow.service_port);
   readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
-  send(flow, packet.l4, packet.tos);
+  answered(flow, send(flow, packet.l4, packet.tos));
+}
+
+void EdgePath::answered(InFlow& flow, const forwarding::Verdict& verdict) {
+  if (verdict.action != forwarding::Action::drop ||
+      verdict.reason != forwarding::DropReason::too_big) {
+    return;
+  }
+  take_hint(flow, flow.peer, nullptr);
+  too_big(flow, flow.peer);
 }
 
 // The endpoint's kernel refused a datagram: the caller hears it as an error packet.

@@ -7,8 +7,6 @@ namespace dmsc::sgd {
 namespace {
 
 constexpr Duration kCheckInterval = milliseconds(200);
-constexpr std::size_t kMinDatagram = 576;  // below that a too-big hint is not believed
-constexpr std::size_t kHintStep = 64;
 
 wire::PayloadProtocol payload(L4 protocol) {
   return protocol == L4::tcp ? wire::PayloadProtocol::tcp : wire::PayloadProtocol::udp;
@@ -45,9 +43,11 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     erase_out(it);  // a new connection on the ports of an old one is balanced anew
     it = out_.end();
   }
+  bool again = opening && it != out_.end() && !it->second->established;
   OutFlow* flow = it != out_.end() ? it->second.get() : open_out(key, packet);
   if (flow == nullptr) return;
   if (!check(*flow)) return give_up(*flow, packet);
+  if (again) pin_elsewhere(*flow);  // a SYN that got no answer: perhaps another instance gives one
   if (packet.l4.size() > room(*flow)) {
     count(Count::too_big);
     return answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
@@ -116,22 +116,31 @@ OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
 
 bool EdgePath::pin(OutFlow& flow) {
   auto chosen = io_.choose(flow.destination, flow.id);
-  if (!chosen) return false;
-  flow.pin = *chosen;
-  flow.checked = io_.now();
-  flow.mtu = io_.path_mtu(flow.pin.egress);
-  flow.label = io_.label(flow.destination, flow.pin, flow.id);
-  build_header(flow);
-  return true;
+  if (chosen) take(flow, *chosen);
+  return chosen.has_value();
 }
 
-// A flow that was never answered may go to another instance; true if there is one.
+void EdgePath::take(OutFlow& flow, const InstancePin& chosen) {
+  flow.pin = chosen;
+  flow.checked = io_.now();
+  flow.mtu = carries(flow, flow.pin.egress);
+  flow.label = io_.label(flow.destination, flow.pin, flow.id);
+  build_header(flow);
+}
+
+// A flow that was never answered may go to another instance; true if there is one. Draws as other flows
+// would, until one comes out that is not the one it has.
 bool EdgePath::pin_elsewhere(OutFlow& flow) {
-  InstancePin before = flow.pin;
-  bool other = pin(flow) &&
-               (flow.pin.egress != before.egress || flow.pin.instance != before.instance);
-  if (other) count(Count::repinned);
-  return other;
+  constexpr std::uint64_t kDraws = 16, kOdd = 0x9e3779b97f4a7c15;
+  for (std::uint64_t draw = 0; draw < kDraws; ++draw) {
+    auto chosen = io_.choose(flow.destination, flow.id + draw * kOdd);
+    if (!chosen) return false;
+    if (chosen->egress == flow.pin.egress && chosen->instance == flow.pin.instance) continue;
+    take(flow, *chosen);
+    count(Count::repinned);
+    return true;
+  }
+  return false;
 }
 
 void EdgePath::build_header(OutFlow& flow) {
@@ -152,19 +161,32 @@ void EdgePath::build_header(OutFlow& flow) {
   flow.header = header ? std::move(*header) : Bytes{};  // two names always fit
 }
 
+// The pinned instance is announced, and its gateway not out of reach for so long that no restart of it and
+// no repair of the network explains it.
+bool EdgePath::lives(OutFlow& flow) {
+  constexpr Duration kAway = seconds(10);
+  if (!io_.alive(flow.destination, flow.pin)) return false;
+  if (io_.reachable(flow.pin.egress)) {
+    flow.away_since.reset();
+    return true;
+  }
+  if (!flow.away_since) flow.away_since = io_.now();
+  return io_.now() < *flow.away_since + kAway;
+}
+
 // Keeps the pin while its instance lives (DESIGN section 6); false if none is left.
 bool EdgePath::check(OutFlow& flow) {
   Time now = io_.now();
   if (now - flow.checked < kCheckInterval) return true;
   flow.checked = now;
-  if (!io_.alive(flow.destination, flow.pin)) {
+  if (!lives(flow)) {
+    if (flow.connected()) return false;  // what the other end knew of it is gone with the instance
     if (!pin(flow)) return false;
     count(Count::repinned);
     return true;
   }
   PathLabel label = io_.label(flow.destination, flow.pin, flow.id);
-  std::size_t mtu = io_.path_mtu(flow.pin.egress);
-  flow.mtu = flow.mtu == 0 ? mtu : std::min(flow.mtu, mtu);
+  flow.mtu = carries(flow, flow.pin.egress);
   if (label != flow.label) {
     flow.label = label;
     build_header(flow);
@@ -176,7 +198,7 @@ bool EdgePath::check(OutFlow& flow) {
 void EdgePath::give_up(OutFlow& flow, const Ip4Packet& packet) {
   count(Count::no_instance);
   flow.checked = Time{};  // look again with the next packet
-  if (packet.protocol == kProtoTcp && flow.established) {
+  if (flow.connected()) {
     flow.reset = true;
     return answer_rst(flow.key.port, packet);
   }
@@ -189,9 +211,9 @@ void EdgePath::sent(OutFlow& flow, const forwarding::Verdict& verdict) {
   using forwarding::DropReason;
   switch (verdict.reason) {
     case DropReason::too_big:
-      flow.mtu = std::max(kMinDatagram, flow.mtu - std::min(flow.mtu, kHintStep));
-      return tell_program(flow, icmp::kFragmentationNeeded,
-                          static_cast<std::uint16_t>(room(flow) + kIpHeaderBytes));
+      take_hint(flow, flow.pin.egress, nullptr);
+      flow.mtu = carries(flow, flow.pin.egress);
+      return too_big(flow, flow.pin.egress);
     default:
       // An established flow waits for the network to heal; TCP retransmits.
       if (!unreachable(verdict) || flow.established) return;
@@ -204,7 +226,9 @@ void EdgePath::reply_from_network(wire::ServicePacket& packet) {
   auto it = out_by_id_.find(packet.flow());
   if (it == out_by_id_.end()) return count(Count::unknown_flow);
   OutFlow& flow = *it->second;
-  if (packet.ingress() != flow.pin.egress) return count(Count::wrong_peer);
+  if (packet.ingress() != flow.pin.egress || packet.source_instance() != flow.pin.instance) {
+    return count(Count::wrong_peer);
+  }
   auto l4 = packet.payload();
   std::uint8_t protocol = static_cast<std::uint8_t>(packet.payload_protocol());
   auto segment = parse_segment(protocol, l4);
@@ -226,26 +250,6 @@ void EdgePath::reply_from_network(wire::ServicePacket& packet) {
   bool marked = (packet.flags() & wire::kFlagCongestion) != 0 && (tos & 3) != 0;
   write_ip(flow.key.port, flow.key.destination, flow.key.source,
            static_cast<std::uint8_t>(marked ? tos | 3 : tos), protocol, l4);
-}
-
-// An ICMP error about the flow's last packet, as if its router had sent it.
-void EdgePath::tell_program(OutFlow& flow, std::uint8_t code, std::uint16_t mtu) {
-  Bytes l4(8);
-  bool tcp = flow.key.protocol == L4::tcp;
-  ByteWriter w;
-  w.u16(flow.key.source_port).u16(flow.key.destination_port);
-  // TCP believes only what lies in its window: the last byte it has sent.
-  tcp ? w.u32(flow.next_sequence - 1) : w.u16(8).u16(0);
-  l4 = w.take();
-  Ip4Fields fields;
-  fields.source = flow.key.source;
-  fields.destination = flow.key.destination;
-  fields.protocol = static_cast<std::uint8_t>(flow.key.protocol);
-  auto header = make_ip4_header(fields, l4.size());
-  Bytes bytes(header.begin(), header.end());
-  bytes.insert(bytes.end(), l4.begin(), l4.end());
-  auto packet = parse_ip4(bytes);
-  if (packet) answer_icmp(flow.key.port, *packet, icmp::kUnreachable, code, mtu);
 }
 
 void EdgePath::reset_program(OutFlow& flow) {
@@ -278,12 +282,12 @@ void EdgePath::refused_by_egress(OutFlow& flow, wire::ErrorCode code) {
 }
 
 // Errors of routers on the way are hints: they never end an established flow.
-void EdgePath::hint(OutFlow& flow, wire::ErrorCode code) {
+void EdgePath::hint(OutFlow& flow, wire::ErrorCode code, const wire::ServicePacket& error) {
   if (code == wire::ErrorCode::too_big) {
+    if (!take_hint(flow, flow.pin.egress, &error)) return count(Count::hint_ignored);
+    flow.mtu = carries(flow, flow.pin.egress);
     count(Count::too_big);
-    flow.mtu = std::max(kMinDatagram, flow.mtu - std::min(flow.mtu, kHintStep));
-    return tell_program(flow, icmp::kFragmentationNeeded,
-                        static_cast<std::uint16_t>(room(flow) + kIpHeaderBytes));
+    return too_big(flow, flow.pin.egress);
   }
   bool no_way = code == wire::ErrorCode::no_route || code == wire::ErrorCode::no_instance ||
                 code == wire::ErrorCode::egress_unreachable;
@@ -293,7 +297,7 @@ void EdgePath::hint(OutFlow& flow, wire::ErrorCode code) {
 
 bool EdgePath::error_from_network(const wire::ServicePacket& packet) {
   auto it = out_by_id_.find(packet.flow());
-  if (it == out_by_id_.end()) return false;
+  if (it == out_by_id_.end()) return error_about_answer(packet);
   count(Count::error_in);
   OutFlow& flow = *it->second;
   auto tlv = packet.tlv(wire::HeaderTlv::error);
@@ -304,9 +308,26 @@ bool EdgePath::error_from_network(const wire::ServicePacket& packet) {
   bool final = packet.ingress() == flow.pin.egress &&
                (code == ErrorCode::no_instance || code == ErrorCode::not_allowed ||
                 code == ErrorCode::pod_refused);
-  final ? refused_by_egress(flow, code) : hint(flow, code);
+  final ? refused_by_egress(flow, code) : hint(flow, code, packet);
   return true;
 }
+
+// Connections whose instance has left the domain: their programs are told now, not when they next speak.
+void EdgePath::sweep() {
+  constexpr std::size_t kAtOnce = 4096;  // buckets; some milliseconds
+  std::size_t buckets = out_.bucket_count();
+  for (std::size_t i = 0; i < kAtOnce && sweep_left_ > 0; ++i, --sweep_left_) {
+    if (++sweep_cursor_ >= buckets) sweep_cursor_ = 0;
+    for (auto it = out_.begin(sweep_cursor_); it != out_.end(sweep_cursor_); ++it) {
+      OutFlow& flow = *it->second;
+      if (!flow.connected() || flow.closing() || lives(flow)) continue;
+      count(Count::no_instance);
+      reset_program(flow);
+    }
+  }
+}
+
+void EdgePath::instances_changed() { sweep_left_ = out_.bucket_count(); }
 
 void EdgePath::erase_out(OutTable::iterator it) {
   PathPort& p = ports_[it->first.port];

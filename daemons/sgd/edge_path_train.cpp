@@ -47,11 +47,13 @@ bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Se
     return true;
   }
   if (flow.header.size() + tcp.header_bytes + segment_bytes > flow.mtu) return false;
-  if (!send_train(flow, packet, tcp, segment_bytes)) return false;
+  auto verdict = send_train(flow, packet, tcp, segment_bytes);
+  if (!verdict) return false;
   flow.note_flags(tcp.tcp_flags, true);
   std::size_t length = packet.l4.size() - tcp.header_bytes + ((tcp.tcp_flags & kTcpFin) != 0 ? 1 : 0);
   flow.next_sequence = tcp.sequence + static_cast<std::uint32_t>(length);
   flow.acknowledged = tcp.acknowledgement;
+  sent(flow, *verdict);
   return true;
 }
 
@@ -61,20 +63,24 @@ bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const 
                                tcp.source_port, tcp.destination_port});
   if (it == in_by_tuple_.end()) return false;
   InFlow& flow = *it->second;
-  if (flow.header.size() + tcp.header_bytes + segment_bytes > io_.path_mtu(flow.peer)) return false;
+  if (flow.header.size() + tcp.header_bytes + segment_bytes > carries(flow, flow.peer)) return false;
   put(packet.l4.data(), flow.service_port, 2);  // the checksum is made anew
-  if (!send_train(flow, packet, tcp, segment_bytes)) {
+  auto verdict = send_train(flow, packet, tcp, segment_bytes);
+  if (!verdict) {
     put(packet.l4.data(), tcp.source_port, 2);
     return false;
   }
   flow.established = true;
   flow.note_flags(tcp.tcp_flags, true);
+  flow.next_sequence =
+      tcp.sequence + static_cast<std::uint32_t>(packet.l4.size() - tcp.header_bytes);
+  answered(flow, *verdict);
   return true;
 }
 
-// False: too many pieces.
-bool EdgePath::send_train(FlowState& flow, const Ip4Packet& packet, const Segment& tcp,
-                          std::size_t segment_bytes) {
+// nullopt: too many pieces.
+std::optional<forwarding::Verdict> EdgePath::send_train(FlowState& flow, const Ip4Packet& packet,
+                                                        const Segment& tcp, std::size_t segment_bytes) {
   using dataplane::Worker;
   const std::size_t data = packet.l4.size() - tcp.header_bytes;
   Cut cut;
@@ -83,7 +89,7 @@ bool EdgePath::send_train(FlowState& flow, const Ip4Packet& packet, const Segmen
   cut.stride = Worker::kTrainHeadroom + cut.header + tcp.header_bytes + segment_bytes +
                Worker::kTrainTailroom;
   cut.count = (data + segment_bytes - 1) / segment_bytes;
-  if (cut.header == 0 || cut.count * cut.stride > kTrainMemory) return false;
+  if (cut.header == 0 || cut.count * cut.stride > kTrainMemory) return std::nullopt;
   if (!train_memory_) train_memory_.reset(new std::uint8_t[kTrainMemory]);
   if (train_used_ + cut.count * cut.stride > kTrainMemory) {
     io_.flush();
@@ -98,7 +104,7 @@ bool EdgePath::send_train(FlowState& flow, const Ip4Packet& packet, const Segmen
   count(Count::service_out, cut.count);
   auto verdict = io_.originate_train(train_);
   if (verdict.action == forwarding::Action::drop) count(Count::send_failed, cut.count);
-  return true;
+  return verdict;
 }
 
 std::span<std::uint8_t> EdgePath::train_piece(const FlowState& flow, const Ip4Packet& packet,

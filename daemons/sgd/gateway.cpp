@@ -120,7 +120,8 @@ void Gateway::make_edge() {
     hub_->note_use(destination.text(), 0);  // asked for every flow that is alive
     return PathLabel{};
   };
-  hooks.path_mtu = [limit = datagram_limit(seal_ != nullptr)](NodeId) { return limit; };
+  const std::size_t seal = seal_ ? forwarding::kSealOverhead : 0;
+  hooks.path_mtu = [mtus = path_mtus_, seal](NodeId egress) { return (*mtus)->to(egress) - seal; };
   edge_ = std::make_unique<Edge>(config_.edge, home_, std::move(hooks));
 }
 
@@ -141,6 +142,9 @@ dmsc::Status Gateway::open_message_socket() {
 // ---- what the domain serves, for DNS ------------------------------------------------------------
 
 void Gateway::follow_routes() {
+  node_.on_path_mtus([this, alive = alive_](const routing::PathMtuTablePtr& table) {
+    if (*alive) home_.post([mtus = path_mtus_, table] { *mtus = table; });
+  });
   node_.rib().for_each_prefix([this](std::string_view prefix, bool covering) {
     if (auto name = Name::parse(prefix)) edge_->set_prefix(*name, covering);
   });

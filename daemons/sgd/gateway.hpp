@@ -61,6 +61,9 @@ class Gateway final : public runtime::Service<Config> {
   std::vector<dataplane::Worker*> workers_;  // the node's, or sealing ones around them
   dataplane::Worker& home_;
   IdentityResolver identities_;
+  // What paths carry; the home worker's.
+  std::shared_ptr<routing::PathMtuTablePtr> path_mtus_ =
+      std::make_shared<routing::PathMtuTablePtr>(std::make_shared<routing::PathMtuTable>());
   std::unique_ptr<MessageHub> hub_;
   std::unique_ptr<Edge> edge_;
   std::vector<std::unique_ptr<GatewaySink>> sinks_;  // by worker

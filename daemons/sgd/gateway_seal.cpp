@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 
 #include "dmsc/runtime/log.hpp"
+#include "dmsc/wire/link_mtu.hpp"
 
 namespace dmsc::sgd {
 
@@ -13,7 +14,6 @@ using node::TopicReply;
 
 namespace {
 
-constexpr std::size_t kDefaultDatagram = 1400;  // as node::LinkSettings::mtu
 // Trust changes come in bursts at a start; a new gateway waits no longer than this for its first
 // keys.
 constexpr Duration kRefreshWait = milliseconds(20);
@@ -21,7 +21,7 @@ constexpr Duration kRefreshWait = milliseconds(20);
 }  // namespace
 
 std::size_t datagram_limit(bool sealed) {
-  return kDefaultDatagram - (sealed ? forwarding::kSealOverhead : 0);
+  return wire::kLeastLinkMtu - (sealed ? forwarding::kSealOverhead : 0);
 }
 
 std::unique_ptr<GatewaySeal> GatewaySeal::make(node::Node& node,

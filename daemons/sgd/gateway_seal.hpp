@@ -41,7 +41,8 @@ class GatewaySeal {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// Bytes of a service packet before sealing on the default path MTU.
+// Bytes of a service packet of a message before sealing. Every path carries that: what is cut into
+// segments once, and sent again when its path has changed, fits whatever way it goes.
 std::size_t datagram_limit(bool sealed);
 
 // `show seals`: who this gateway shares keys with. `seal` null: says that nothing is sealed.

@@ -39,7 +39,7 @@ class Echoes(threading.Thread):
     def run(self) -> None:
         while not self.ended:
             try:
-                self.got.add(struct.unpack("!I", self.s.recv(64))[0])
+                self.got.add(struct.unpack("!I", self.s.recv(64)[:4])[0])
             except OSError:
                 continue               # an ICMP error or the time-out; probes go on
 

@@ -174,6 +174,9 @@ void WorkerImpl::act(ServicePacket& packet, const forwarding::Verdict& verdict, 
       const LinkEntry* entry = table_->find(verdict.next_hop.link);
       DropReason reason = DropReason::link_down;
       if (entry != nullptr) reason = transmit(packet, *entry, false);
+      if (reason == DropReason::too_big) {
+        return drop(packet, reason, std::to_string(entry->mtu) + " bytes pass");
+      }
       if (reason != DropReason::none) {
         return drop(packet, reason, forwarding::to_string(reason));
       }

@@ -46,6 +46,7 @@ void Engine::Impl::send_hello(Time now, Link& l) {
   h.name = config.name;
   ++counters.hellos_out;
   transmit(l, wire::PduType::hello, wire::encode(h));
+  if (l.up()) l.path_mtu.confirm(now);
   bool settled = l.up() && (l.synchronised || now >= l.up_since + kFastSyncPeriod);
   Duration interval = settled ? kHelloInterval : kFastHello;
   if (l.loss_notices > 0 && --l.loss_notices > 0) interval = kLossNoticeGap;
@@ -131,6 +132,7 @@ void Engine::Impl::adopt(Time now, Link& l, const wire::PduHeader& header,
   l.peer.data = {hello.worker_ports, hello.data_mtu};
   if (moved) {
     emit(AdjacencyUp{l.config.id, l.peer.node, l.peer.name, l.peer.session, l.peer.data});
+    start_path_mtu(now, l);
   }
   bool draining = (hello.flags & wire::kHelloDraining) != 0;
   if (std::exchange(l.peer.draining, draining) != draining && l.up()) update_node_lsa(now, draining);
@@ -167,12 +169,12 @@ void Engine::Impl::bring_up(Time now, Link& l) {
   l.state = AdjacencyState::up;
   l.up_since = now;
   start_liveness(now, l);
-  l.path_mtu.start(now, std::min(l.config.data.mtu, l.peer.data.mtu));
   l.synchronised = false;
   l.mismatches = 0;
   l.repair_backoff = kRepairFirst;
   l.repair_after = now + kRepairFirst;  // the first one is about to begin
   emit(AdjacencyUp{l.config.id, l.peer.node, l.peer.name, l.peer.session, l.peer.data});
+  start_path_mtu(now, l);
   l.hello_due = now;
   // One side asks, or both would send the same ranges; hellos start the other if this is lost.
   if (config.self < l.peer.node) start_repair(now, l);

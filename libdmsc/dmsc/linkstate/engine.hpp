@@ -102,6 +102,11 @@ struct AdjacencyUp {
   SessionId session;             // the neighbour's, for hop keys
   DataEndpoint data;             // the neighbour's
 };
+// Follows AdjacencyUp, and every change of what the link carries as measured (RFC 8899).
+struct LinkCarries {
+  LinkId link;
+  std::uint16_t mtu = 0;         // bytes of the largest datagram
+};
 struct AdjacencyDown {
   LinkId link;
   NodeId neighbour;
@@ -130,7 +135,7 @@ struct LimitExceeded {
   std::string detail;
 };
 using Output = std::variant<Transmit, VerifyWanted, AdjacencyUp, AdjacencyDown, LsdbChanged,
-                            Synchronised, Epoch, Misbehaviour, LimitExceeded>;
+                            Synchronised, Epoch, Misbehaviour, LimitExceeded, LinkCarries>;
 using Outputs = std::vector<Output>;  // in the order in which they were made
 
 // ---- read-only views for show commands and the simulator ----------------------------------------

@@ -12,7 +12,8 @@ bool is_urgent(wire::LsaType type) {
 }
 
 std::size_t datagram_room(const Link& l) {
-  return std::max<std::size_t>(l.config.mtu, PathMtuSearch::kFloor) - wire::kPduOverhead;
+  std::size_t measured = std::min<std::size_t>(l.config.mtu, l.path_mtu.mtu());
+  return std::max<std::size_t>(measured, PathMtuSearch::kFloor) - wire::kPduOverhead;
 }
 
 }  // namespace

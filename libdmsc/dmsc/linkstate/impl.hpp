@@ -107,6 +107,7 @@ struct Link {
   }
   ReplayWindow replay;
   PathMtuSearch path_mtu;
+  std::uint16_t carries = 0;        // as told, while up
   FloodQueue flood;
 
   // adjacency.cpp
@@ -222,6 +223,9 @@ struct Engine::Impl {
   void send_keepalive(Time now, Link& link, std::uint8_t flags);
   Status handle_keepalive(Time now, Link& link, ByteView body);
   Time arrived{};  // the datagram being received
+  void start_path_mtu(Time now, Link& link);
+  void tick_path_mtu(Time now, Link& link);
+  void note_path_mtu(Time now, Link& link);
   Status handle_mtu_probe(Time now, Link& link, ByteView body);
   void tick_liveness(Time now, Link& link);
   void send_due_keepalive(Time now, Link& link);

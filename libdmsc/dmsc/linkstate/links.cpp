@@ -102,6 +102,7 @@ void Engine::change_link(Time now, LinkConfig config) {
   bool wrong_peer = !config.peer_name.empty() && l->state != AdjacencyState::down &&
                     l->peer.name != config.peer_name;
   bool worse = config.metric > l->config.metric;
+  bool other_mtu = config.data.mtu != l->config.data.mtu;
   l->config = std::move(config);
   if (wrong_peer) {
     impl_->say_goodbye(*l, "reconfigured");
@@ -109,6 +110,7 @@ void Engine::change_link(Time now, LinkConfig config) {
   }
   l->hello_due = now;  // tells the neighbour new liveness and data parameters at once
   if (l->up()) {
+    if (other_mtu) impl_->start_path_mtu(now, *l);
     impl_->publish_quality(now, *l, true);
     impl_->update_node_lsa(now, worse);
   }

@@ -151,10 +151,31 @@ void Engine::Impl::tick_liveness(Time now, Link& l) {
   if (now >= l.keepalive_due) send_due_keepalive(now, l);
   tick_polls(now, l);
   if (!l.up()) return;
+  tick_path_mtu(now, l);
+}
+
+// From the least that every link carries upwards, within what both ends' interfaces say.
+void Engine::Impl::start_path_mtu(Time now, Link& l) {
+  l.path_mtu.start(now, std::min(l.config.data.mtu, l.peer.data.mtu));
+  l.carries = 0;
+  note_path_mtu(now, l);
+}
+
+void Engine::Impl::tick_path_mtu(Time now, Link& l) {
   if (auto size = l.path_mtu.next(now)) {
     wire::MtuProbe probe{false, *size, *size};
     transmit(l, wire::PduType::mtu_probe, wire::encode(probe));
   }
+  note_path_mtu(now, l);
+}
+
+// What a link carries concerns its data plane at once, and by the Node LSA everybody whose paths use it.
+void Engine::Impl::note_path_mtu(Time now, Link& l) {
+  std::uint16_t mtu = l.path_mtu.mtu();
+  std::uint16_t before = std::exchange(l.carries, mtu);
+  if (mtu == before) return;
+  emit(LinkCarries{l.config.id, mtu});
+  if (before != 0) update_node_lsa(now, mtu < before);
 }
 
 Status Engine::Impl::handle_mtu_probe(Time now, Link& l, ByteView body) {
@@ -162,6 +183,7 @@ Status Engine::Impl::handle_mtu_probe(Time now, Link& l, ByteView body) {
   if (!probe) return probe.error();
   if (probe->reply) {
     l.path_mtu.answered(now, probe->size);
+    if (l.up()) note_path_mtu(now, l);
   } else {
     transmit(l, wire::PduType::mtu_probe,
              wire::encode(wire::MtuProbe{true, probe->id, probe->size}));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dmsc/linkstate/impl.hpp"
+#include "dmsc/wire/link_mtu.hpp"
 
 namespace dmsc::linkstate {
 namespace {
@@ -131,6 +132,7 @@ void Engine::Impl::originate_node(Time now) {
   first.overload = overload || drained == DrainLevel::hard || !synchronised;
   first.no_transit = config.no_transit;
   std::set<std::string> present;
+  std::map<std::uint16_t, std::vector<wire::LinkMtu>> mtus;
   for (auto& [id, l] : links) {
     if (!l.told()) continue;
     wire::Adjacency a = adjacency_of(l);
@@ -139,7 +141,9 @@ void Engine::Impl::originate_node(Time now) {
     if (!fragment) continue;  // 4,096 fragments of 17 links: more than link ids can be configured
     present.insert(item);
     bodies[*fragment].adjacencies.push_back(a);
+    mtus[*fragment].push_back({a.link, l.carries});
   }
+  for (const auto& [fragment, told] : mtus) wire::add_link_mtus(bodies[fragment], told);
   for (const std::string& item : advertised) {
     if (present.count(item) == 0) adjacency_fragments.remove(item);
   }

@@ -75,6 +75,7 @@ Json paths(const NodeImpl& node) {
     Json row{{"node", node.name_of(id)},
              {"id", id.value},
              {"distance", d->distance},
+             {"mtu", node.routes().path_mtus()->to(id)},
              {"via", hops},
              {"alternate", d->alternate ? via(node, d->alternate->link, d->alternate->neighbour)
                                         : std::string()},

@@ -97,7 +97,7 @@ Json neighbor(const NodeImpl& node, const linkstate::NeighbourView& view, const 
               {"last_down", view.last_down_reason},
               {"session", view.session.value},
               {"worker_ports", view.data.worker_ports},
-              {"mtu", view.data.mtu},
+              {"mtu", view.path_mtu},
               {"address", node.control().remote(view.link).text()}};
 }
 

@@ -20,6 +20,7 @@
 #include "dmsc/linkstate/engine.hpp"
 #include "dmsc/node/drain_state.hpp"
 #include "dmsc/node/settings.hpp"
+#include "dmsc/routing/path_mtu.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/topology.hpp"
 #include "dmsc/runtime/inspect_server.hpp"
@@ -142,6 +143,9 @@ class Node {
   virtual ListenerId on_trust(std::function<void()> listener) = 0;
   // A RIB route changed (now in the FIB) or went.
   virtual ListenerId on_route(std::function<void(const Name& prefix)> listener) = 0;
+  // What paths carry has changed; the first call is during this one. For any thread to read.
+  virtual ListenerId on_path_mtus(
+      std::function<void(const routing::PathMtuTablePtr&)> listener) = 0;
   virtual void remove_listener(ListenerId listener) = 0;
 
   // ---- policies (signalling 4) --------------------------------------------------------------------

@@ -67,11 +67,19 @@ ListenerId NodeImpl::on_route(std::function<void(const Name&)> listener) {
   return next_listener_++;
 }
 
+ListenerId NodeImpl::on_path_mtus(
+    std::function<void(const routing::PathMtuTablePtr&)> listener) {
+  listener(routes_.path_mtus());
+  path_mtu_listeners_[next_listener_] = std::move(listener);
+  return next_listener_++;
+}
+
 void NodeImpl::remove_listener(ListenerId listener) {
   lsdb_listeners_.erase(listener);
   adjacency_listeners_.erase(listener);
   trust_listeners_.erase(listener);
   route_listeners_.erase(listener);
+  path_mtu_listeners_.erase(listener);
 }
 
 Status NodeImpl::set_metric_bias(LinkId link, std::uint32_t bias) {

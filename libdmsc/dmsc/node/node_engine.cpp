@@ -111,7 +111,8 @@ void NodeImpl::take(const linkstate::AdjacencyUp& up) {
   neighbour.session = up.session;
   neighbour.address = control_.remote(up.link);
   neighbour.worker_ports = up.data.worker_ports;
-  neighbour.mtu = std::min(up.data.mtu, link->settings.mtu);
+  neighbour.mtu = wire::kLeastLinkMtu;  // what it carries follows
+  link->data = neighbour;
   plane_->set_neighbour(neighbour);
   routes_.link_up(up.link, up.neighbour, link->settings.metric);
   log::info("adjacency-up", {{"link", link->settings.name}, {"neighbour", up.neighbour_name},
@@ -142,6 +143,19 @@ void NodeImpl::take(const linkstate::AdjacencyDown& down) {
   for (auto& [id, listener] : adjacency_listeners_) {
     listener({down.link, down.neighbour, false, down.reason});
   }
+  changed("neighbors");
+  tell_neighbors();
+}
+
+void NodeImpl::take(const linkstate::LinkCarries& carries) {
+  LinkRecord* link = find_link(carries.link);
+  if (link == nullptr || !link->adjacent || link->data.mtu == carries.mtu) return;
+  if (carries.mtu < link->data.mtu) {
+    log::warning("link-narrower", {{"link", link->settings.name}, {"mtu", carries.mtu},
+                                   {"before", link->data.mtu}});
+  }
+  link->data.mtu = carries.mtu;
+  plane_->set_neighbour(link->data);
   changed("neighbors");
   tell_neighbors();
 }

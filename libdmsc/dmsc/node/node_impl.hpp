@@ -36,6 +36,7 @@ struct LinkRecord {
   bool adjacent = false;
   Time adjacent_since{}, hinted{};
   NodeId neighbour;
+  dataplane::Neighbour data;        // as the data plane has it, while adjacent
   bool usable = true;               // the data path answers
   int interface_index = 0;
   bool open = true;                 // its sockets are bound
@@ -78,6 +79,8 @@ class NodeImpl final : public Node {
   ListenerId on_adjacency(std::function<void(const AdjacencyEvent&)> listener) override;
   ListenerId on_trust(std::function<void()> listener) override;
   ListenerId on_route(std::function<void(const Name&)> listener) override;
+  ListenerId on_path_mtus(
+      std::function<void(const routing::PathMtuTablePtr&)> listener) override;
   void remove_listener(ListenerId listener) override;
 
   Status set_metric_bias(LinkId link, std::uint32_t bias) override;
@@ -183,6 +186,7 @@ class NodeImpl final : public Node {
   void take(const linkstate::Epoch& output);
   void take(const linkstate::Misbehaviour& output);
   void take(const linkstate::LimitExceeded& output);
+  void take(const linkstate::LinkCarries& output);
   bool judged(const std::vector<Verifier::Answer>& answers);
 
   // node_trust.cpp
@@ -268,6 +272,7 @@ class NodeImpl final : public Node {
   std::map<ListenerId, std::function<void(const AdjacencyEvent&)>> adjacency_listeners_;
   std::map<ListenerId, std::function<void()>> trust_listeners_;
   std::map<ListenerId, std::function<void(const Name&)>> route_listeners_;
+  std::map<ListenerId, std::function<void(const routing::PathMtuTablePtr&)>> path_mtu_listeners_;
   std::set<Name> routes_to_tell_;
   bool routes_told_ = false;  // posted
 

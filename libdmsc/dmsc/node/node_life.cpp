@@ -141,6 +141,10 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                [this](const wire::LsaKey& key) { return engine_.find(key); },
                [this](NodeId origin, std::size_t count) {
                  engine_.too_many_prefixes(now(), origin, count);
+               },
+               [this](const routing::PathMtuTablePtr& table) {
+                 for (auto& [id, listener] : path_mtu_listeners_) listener(table);
+                 changed("paths");
                }}),
       control_(io, {[this](LinkId link, ByteView datagram, Duration waited) {
                       engine_.receive(now(), link, datagram, waited);

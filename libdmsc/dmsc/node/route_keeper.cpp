@@ -58,7 +58,7 @@ void RouteKeeper::lsa_removed(Time now, DomainTime domain_now, const wire::LsaKe
     if (it == node_lsas_.end()) return;
     bool counted = it->second;
     node_lsas_.erase(it);
-    if (counted) topology_changed(now, key.origin, topology_.remove(key.origin, key.fragment));
+    if (counted) leave_topology(now, {key.origin, key.fragment});
   } else if (key.type == wire::LsaType::prefix) {
     prefixes_.removed(domain_now, key);
   }
@@ -80,12 +80,18 @@ void RouteKeeper::reconsider(Time now, DomainTime domain_now, NodeId origin) {
 void RouteKeeper::apply_node(Time now, const FragmentKey& key, bool& in_topology, ByteView raw) {
   if (trusted(key.first)) {
     in_topology = true;
-    auto body = wire::decode_node_body(raw);
-    topology_changed(now, key.first,
-                     topology_.set(key.first, key.second, body.ok() ? *body : wire::NodeBody{}));
+    auto decoded = wire::decode_node_body(raw);
+    wire::NodeBody body = decoded ? std::move(decoded).value() : wire::NodeBody{};
+    if (link_mtus_.set(key.first, key.second, body)) path_mtus_stale_ = true;
+    topology_changed(now, key.first, topology_.set(key.first, key.second, body));
   } else if (std::exchange(in_topology, false)) {
-    topology_changed(now, key.first, topology_.remove(key.first, key.second));
+    leave_topology(now, key);
   }
+}
+
+void RouteKeeper::leave_topology(Time now, const FragmentKey& key) {
+  if (link_mtus_.remove(key.first, key.second)) path_mtus_stale_ = true;
+  topology_changed(now, key.first, topology_.remove(key.first, key.second));
 }
 
 // After a change of trust alone: what counts already is left as it is.
@@ -140,10 +146,28 @@ void RouteKeeper::link_drained(LinkId link, bool drained) {
 void RouteKeeper::tick(Time now) {
   backoff_.tick(now);
   auto due = backoff_.due();
-  if (!due || *due > now) return run_alternates();
-  run_spf();
-  backoff_.ran(now);
-  if (hooks_.spf_done) hooks_.spf_done();
+  if (!due || *due > now) {
+    run_alternates();
+  } else {
+    run_spf();
+    backoff_.ran(now);
+    if (hooks_.spf_done) hooks_.spf_done();
+  }
+  refresh_path_mtus();
+}
+
+// Not while SPF is to run: distances and links would not belong together.
+void RouteKeeper::refresh_path_mtus() {
+  if (!path_mtus_stale_ || backoff_.due() || !hooks_.path_mtus) return;
+  path_mtus_stale_ = false;
+  std::vector<routing::LabelledPath> labelled;
+  for (const auto& [key, path] : paths_) {
+    if (!path.obstacle) labelled.push_back({key.second, &path.nodes});
+  }
+  auto table = routing::path_mtus(topology_, spf_, link_mtus_, labelled);
+  if (table == *path_mtus_) return;
+  path_mtus_ = std::make_shared<const routing::PathMtuTable>(std::move(table));
+  hooks_.path_mtus(path_mtus_);
 }
 
 std::optional<Time> RouteKeeper::next_deadline() const {
@@ -158,6 +182,7 @@ void RouteKeeper::run_spf() {
   Time begin = clock_ ? clock_() : Time{};
   spf_.update(topology_);
   rib_.set_spf(topology_, spf_);
+  path_mtus_stale_ = true;
   check_paths();
   // Before this node itself is in the topology there is nothing to protect.
   alternates_pending_ = topology_.index(self_) != routing::Topology::kNone;
@@ -176,6 +201,7 @@ void RouteKeeper::run_alternates() {
   if (!spf_.update_alternates(topology_, kNeighbours)) return;
   alternates_pending_ = false;
   rib_.set_spf(topology_, spf_);
+  path_mtus_stale_ = true;
   if (hooks_.spf_done) hooks_.spf_done();
 }
 
@@ -244,6 +270,7 @@ void RouteKeeper::clear_path(const Name& prefix, NodeId egress) {
 }
 
 void RouteKeeper::publish_paths() {
+  path_mtus_stale_ = true;
   std::vector<forwarding::PathUse> uses;
   for (const auto& [key, path] : paths_) {
     if (!path.obstacle) uses.push_back({key.second, key.first, path.label});

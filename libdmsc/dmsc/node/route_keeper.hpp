@@ -13,6 +13,7 @@
 
 #include "dmsc/forwarding/fib_writer.hpp"
 #include "dmsc/routing/path_check.hpp"
+#include "dmsc/routing/path_mtu.hpp"
 #include "dmsc/routing/prefix_keeper.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf.hpp"
@@ -32,6 +33,7 @@ class RouteKeeper {
     routing::PrefixKeeper::Reader read;
     // An origin has more usable prefixes than the domain allows; must not call back.
     routing::PrefixKeeper::OverLimit over_limit;
+    std::function<void(const routing::PathMtuTablePtr&)> path_mtus;  // they are others now
   };
   RouteKeeper(NodeId self, const trust::TrustStore& trust, forwarding::Fib& fib, Hooks hooks,
               routing::SpfDelayConfig delays = {});
@@ -90,6 +92,8 @@ class RouteKeeper {
   // Every LSDB entry of a name, usable or not and why; how many there are.
   const routing::PrefixKeeper& prefixes() const { return prefixes_; }
   std::uint64_t spf_runs() const { return spf_runs_; }
+  // What paths from here carry; never null.
+  const routing::PathMtuTablePtr& path_mtus() const { return path_mtus_; }
   // Destinations by how their alternate protects them.
   routing::Spf::Protected protection() const { return spf_.count_protected(); }
   const routing::SpfBackoff& backoff() const { return backoff_; }
@@ -107,6 +111,7 @@ class RouteKeeper {
   using FragmentKey = std::pair<NodeId, std::uint16_t>;
   bool trusted(NodeId origin) const;
   void apply_node(Time now, const FragmentKey& key, bool& in_topology, ByteView body);
+  void leave_topology(Time now, const FragmentKey& key);
   void read_node(Time now, const FragmentKey& key, bool& in_topology);
   void stamp(std::uint64_t& writes, Time& last);
   forwarding::FibWriter::Hooks writer_hooks();
@@ -118,6 +123,7 @@ class RouteKeeper {
   void run_alternates();
   void refresh_label(LabelState& state);
   LinkId best_link(NodeId neighbour) const;
+  void refresh_path_mtus();
 
   NodeId self_;
   const trust::TrustStore& trust_;
@@ -140,6 +146,9 @@ class RouteKeeper {
   std::map<PathLabel, LabelState> labels_;
   std::map<std::pair<Name, NodeId>, PathState> paths_;
   Time withdrawn_aged_{};
+  routing::LinkMtus link_mtus_;
+  bool path_mtus_stale_ = false;
+  routing::PathMtuTablePtr path_mtus_ = std::make_shared<routing::PathMtuTable>();
   std::uint64_t spf_runs_ = 0;
   Duration last_spf_took_{};
   FibWrites fib_writes_;

@@ -109,7 +109,7 @@ LinkSection read_link(const ConfigNode& node) {
   link.metric = node.optional("metric", parse_metric).value_or(10);
   link.bandwidth_bps = node.bit_rate("bandwidth", {1000, 0, 10'000'000'000'000});
   if (node.has("mtu")) {
-    link.mtu = static_cast<std::uint16_t>(node.integer("mtu", {576, 1400, 65507}));
+    link.mtu = static_cast<std::uint16_t>(node.integer("mtu", {1280, 1400, 65507}));
   }
   link.liveness = read_liveness(node);
   return link;

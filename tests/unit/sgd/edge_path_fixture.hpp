@@ -20,6 +20,7 @@ struct Gateway : PathIo {
   NodeId id;
   Gateway* other = nullptr;
   std::map<std::string, InstancePin> services;   // what choose() finds
+  std::set<NodeId> away;                         // known to be out of reach
   std::set<NodeId> cut_off;                      // originate() to these is dropped: no route
   std::map<NodeId, NodeId> detour;               // choose() knows after the first drop
   bool learnt = false, alive_now = true, allow = true, connected = true;
@@ -75,7 +76,9 @@ struct Gateway : PathIo {
     tun.push_back({port, std::move(bytes)});
   }
   bool flow_is_ours(std::uint64_t) override { return true; }
-  std::optional<InstancePin> choose(const Name& name, std::uint64_t) override {
+  std::vector<InstancePin> pool;                 // choose() draws from these by flow, if there are any
+  std::optional<InstancePin> choose(const Name& name, std::uint64_t flow) override {
+    if (!pool.empty()) return pool[(flow ^ flow >> 17) % pool.size()];
     auto it = services.find(name.text());
     if (it == services.end()) return std::nullopt;
     InstancePin pin = it->second;
@@ -83,6 +86,7 @@ struct Gateway : PathIo {
     return pin;
   }
   bool alive(const Name&, const InstancePin&) override { return alive_now; }
+  bool reachable(NodeId node) override { return away.count(node) == 0; }
   PathLabel label(const Name&, const InstancePin&, std::uint64_t) override { return label_now; }
   bool allowed(std::string_view, NodeId, const Name&) override { return allow; }
   bool granted(std::string_view source, NodeId) override { return ungranted.count(std::string(source)) == 0; }

@@ -7,15 +7,15 @@ using namespace dmsc::sgd::test;
 
 TEST_CASE("edge flow: pinned while its instance lives, pinned anew when it is gone") {
   Pair p;
-  p.connect();
+  p.call(udp(40000, 53, "q"), kProtoUdp);
   p.a.services["B/4"] = {NodeId{4}, InstanceId{10}};
   p.b.path.set_endpoint(InstanceId{10}, 2, p.endpoint);
   p.a.clock += seconds(1);
-  p.call(tcp(40000, 8080, kTcpAck, 1001, 5001, 10));
+  p.call(udp(40000, 53, "q"), kProtoUdp);
   CHECK(wire::ServicePacket::parse(p.a.sent.back())->instance() == InstanceId{9});
   p.a.alive_now = false;
   p.a.clock += seconds(1);
-  p.call(tcp(40000, 8080, kTcpAck, 1011, 5001, 10));
+  p.call(udp(40000, 53, "q"), kProtoUdp);
   CHECK(wire::ServicePacket::parse(p.a.sent.back())->instance() == InstanceId{10});
   CHECK(p.a.path.counter(Count::repinned) == 1);
 }

@@ -91,6 +91,10 @@ class FakeNode : public node::Node {
     std::abort();
   }
   node::ListenerId on_route(std::function<void(const Name&)>) override { std::abort(); }
+  node::ListenerId on_path_mtus(
+      std::function<void(const routing::PathMtuTablePtr&)>) override {
+    std::abort();
+  }
   Status set_metric_bias(LinkId, std::uint32_t) override { std::abort(); }
   void set_weights(const routing::WeightPolicy&) override { std::abort(); }
   void clear_weights(const Name&) override { std::abort(); }
