@@ -43,6 +43,7 @@ class FlowGateway final : public PathIo {
   bool flow_is_ours(std::uint64_t) override { return true; }
   std::optional<InstancePin> choose(const Name&, std::uint64_t) override { return pin_; }
   bool alive(const Name&, const InstancePin&) override { return true; }
+  bool reachable(NodeId) override { return true; }
   PathLabel label(const Name&, const InstancePin&, std::uint64_t) override { return {}; }
   bool allowed(std::string_view, NodeId, const Name&) override { return true; }
   bool granted(std::string_view, NodeId) override { return true; }
