@@ -51,14 +51,14 @@ struct FlowState {
                             kUdpOpening = seconds(60);
   std::uint64_t id = 0;
   FlowKey key;                    // as packets come in from our TUN
+  std::uint32_t next_sequence = 0;  // TCP: after the last byte our program sent
   Bytes header;                   // service header of every packet we send, payload length 0
   Time last;
+  Time hint_ends;
+  std::uint64_t packets_out = 0, packets_in = 0;
+  std::uint16_t hint = 0;         // service datagram bytes as a router on the way said; until `hint_ends`
   bool established = false;       // both directions were seen
   bool fin_out = false, fin_in = false, reset = false;
-  std::uint64_t packets_out = 0, packets_in = 0;
-  std::size_t hint = 0;           // service datagram bytes as a router on the way said; until `hint_ends`
-  Time hint_ends;
-  std::uint32_t next_sequence = 0;  // TCP: after the last byte our program sent
 
   // There is state at both ends that lives and dies with the instance.
   bool connected() const { return established && key.protocol == L4::tcp; }
@@ -83,9 +83,9 @@ struct OutFlow : FlowState {
   Name destination;
   InstancePin pin;
   PathLabel label;
-  std::size_t mtu = 0;            // service datagram bytes, as last known
-  std::optional<Time> away_since;  // the egress cannot be reached
+  Time away_since{};              // the egress cannot be reached; 0 = it can
   Time checked;                   // pin, label and mtu were looked at
+  std::uint32_t mtu = 0;          // service datagram bytes, as last known
   std::uint32_t acknowledged = 0;  // for a RST to our program
 };
 

@@ -181,7 +181,7 @@ class EdgePath {
   void sent(OutFlow& flow, const forwarding::Verdict& verdict);
   void reply_from_network(wire::ServicePacket& packet);
   void tell_program(FlowState& flow, std::uint8_t code, std::uint16_t mtu = 0);
-  std::size_t carries(const FlowState& flow, NodeId peer);
+  std::uint32_t carries(const FlowState& flow, NodeId peer);
   bool take_hint(FlowState& flow, NodeId peer, const wire::ServicePacket* error);
   void too_big(FlowState& flow, NodeId peer);
   void reset_program(OutFlow& flow);

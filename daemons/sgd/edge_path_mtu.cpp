@@ -31,9 +31,9 @@ std::size_t limit_in(const wire::ServicePacket& error) {
 
 }  // namespace
 
-std::size_t EdgePath::carries(const FlowState& flow, NodeId peer) {
-  std::size_t path = io_.path_mtu(peer);
-  return flow.hint != 0 && io_.now() < flow.hint_ends ? std::min(path, flow.hint) : path;
+std::uint32_t EdgePath::carries(const FlowState& flow, NodeId peer) {
+  auto path = static_cast<std::uint32_t>(io_.path_mtu(peer));
+  return flow.hint != 0 && io_.now() < flow.hint_ends ? std::min<std::uint32_t>(path, flow.hint) : path;
 }
 
 // `error`: of a router; null: our own data plane did not take the packet. False if nothing is lower now.
@@ -43,7 +43,7 @@ bool EdgePath::take_hint(FlowState& flow, NodeId peer, const wire::ServicePacket
   if (limit == 0) limit = before - std::min(before, kHintStep);
   limit = std::max(limit, kLeastDatagram);
   if (limit >= before) return false;
-  flow.hint = limit;
+  flow.hint = static_cast<std::uint16_t>(std::min<std::size_t>(limit, 0xffff));
   flow.hint_ends = io_.now() + kHintLasts;
   return true;
 }

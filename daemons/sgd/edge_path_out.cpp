@@ -167,11 +167,11 @@ bool EdgePath::lives(OutFlow& flow) {
   constexpr Duration kAway = seconds(10);
   if (!io_.alive(flow.destination, flow.pin)) return false;
   if (io_.reachable(flow.pin.egress)) {
-    flow.away_since.reset();
+    flow.away_since = {};
     return true;
   }
-  if (!flow.away_since) flow.away_since = io_.now();
-  return io_.now() < *flow.away_since + kAway;
+  if (flow.away_since == Time{}) flow.away_since = io_.now();
+  return io_.now() < flow.away_since + kAway;
 }
 
 // Keeps the pin while its instance lives (DESIGN section 6); false if none is left.
