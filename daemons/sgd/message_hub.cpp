@@ -54,7 +54,21 @@ void MessageHub::set_view(GatewayViewPtr view) { view_ = std::move(view); }
 
 // ---- the network's side -----------------------------------------------------------------------
 
+// An instance that is routed to already may still be on its way to us among the posted tasks.
+bool MessageHub::news_may_wait(const wire::ServicePacket& packet) const {
+  return packet.kind() == PacketKind::request && packet.instance() &&
+         view_->find(packet.instance()) == nullptr;
+}
+
 bool MessageHub::deliver(wire::ServicePacket& packet) {
+  if (!news_may_wait(packet)) return take(packet);
+  home_.post([this, copy = to_bytes(packet.datagram())]() mutable {
+    if (auto again = wire::ServicePacket::parse(copy)) take(*again);
+  });
+  return true;
+}
+
+bool MessageHub::take(wire::ServicePacket& packet) {
   const Time now = home_.now();
   if (packet.kind() == PacketKind::request) {
     egress_.receive(now, packet);

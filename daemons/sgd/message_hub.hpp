@@ -89,6 +89,8 @@ class MessageHub : private LocalServices {
   std::optional<std::string> check_caller(const Connection& connection, const wire::PodCall& call,
                                           CallRequest& request) const;
   // The engine.
+  bool take(wire::ServicePacket& packet);
+  bool news_may_wait(const wire::ServicePacket& packet) const;
   Answer resolve(std::string_view destination, InstanceId wanted) override;
   Connection* server_of(const LocalInstance& instance);
   void pump();

@@ -237,8 +237,12 @@ TEST_CASE("Client library: threads call, handlers call and answers call again, a
     REQUIRE(pod.wait_granted(prefix, seconds(5)));
   }
   std::atomic<int> right{0}, wrong{0};
+  std::mutex why_mutex;
+  std::string why;
   auto check = [&](const Result<client::Reply>& reply, const Bytes& sent) {
     ++(reply && reply->payload == sent ? right : wrong);
+    std::lock_guard lock(why_mutex);
+    if (!reply) why = std::string(as_text(sent)) + ": " + reply.error().message;
   };
   std::promise<void> chain_over;
   std::function<void(int)> chain = [&](int left) {
@@ -262,6 +266,7 @@ TEST_CASE("Client library: threads call, handlers call and answers call again, a
   chain(300);
   for (std::thread& caller : callers) caller.join();
   chain_over.get_future().wait();
+  INFO(why);
   CHECK(right == 900);
   CHECK(wrong == 0);
 }
@@ -271,32 +276,79 @@ TEST_CASE("Client library: a handler that takes its time holds up neither answer
   client::Options two_handlers = options(gateway);
   two_handlers.handler_threads = 2;
   client::Gateway pod(two_handlers);
-  std::promise<void> release;
-  std::shared_future<void> released = release.get_future().share();
-  pod.serve("A/1", [&](const client::Request& r) -> Result<Bytes> {
-    if (as_text(r.payload) == "slow") released.wait();
+  struct Gate {
+    std::promise<void> promise;
+    std::shared_future<void> opened{promise.get_future()};
+    bool open = false;
+    void release() {
+      if (!std::exchange(open, true)) promise.set_value();
+    }
+    ~Gate() { release(); }  // also when a check has failed
+  };
+  auto opened = std::make_shared<std::shared_future<void>>();
+  pod.serve("A/1", [opened](const client::Request& r) -> Result<Bytes> {
+    if (as_text(r.payload) == "slow") opened->wait();
+    return r.payload;
+  });
+  Gate gate;
+  *opened = gate.opened;
+  pod.announce({.prefix = "A/1"});
+  REQUIRE(pod.wait_granted("A/1", seconds(5)));
+  client::CallOptions patient;
+  patient.deadline = seconds(60);
+  auto slow = std::make_shared<std::promise<Result<client::Reply>>>();
+  pod.call_async("A/1", as_bytes("slow"), patient,
+                 [slow](Result<client::Reply> r) { slow->set_value(std::move(r)); });
+  for (int i = 0; i < 100; ++i) {
+    auto reply = pod.call("A/1", as_bytes("fast"), patient);
+    REQUIRE(reply);
+  }
+  // Many in one datagram, the slow one first: those behind it are answered.
+  struct Count {
+    std::atomic<int> answered{0};
+    std::promise<void> all;
+  };
+  auto fast = std::make_shared<Count>();
+  for (int i = 0; i < 50; ++i) {
+    pod.call_async("A/1", as_bytes("fast"), patient, [fast](Result<client::Reply> r) {
+      if (r && ++fast->answered == 50) fast->all.set_value();
+    });
+  }
+  CHECK(fast->all.get_future().wait_for(seconds(30)) == std::future_status::ready);
+  gate.release();
+  auto reply = slow->get_future().get();
+  CHECK(reply);
+}
+
+TEST_CASE("Messages: a request that overtakes the news of its instance is served") {
+  MiniGateway gateway;
+  client::Gateway pod(options(gateway));
+  auto served = std::make_shared<std::promise<std::string>>();
+  pod.serve("A/1", [served](const client::Request& r) -> Result<Bytes> {
+    served->set_value(std::string(as_text(r.payload)));
     return r.payload;
   });
   pod.announce({.prefix = "A/1"});
   REQUIRE(pod.wait_granted("A/1", seconds(5)));
-  std::promise<Result<client::Reply>> slow;
-  pod.call_async("A/1", as_bytes("slow"), {}, [&](Result<client::Reply> r) { slow.set_value(std::move(r)); });
-  for (int i = 0; i < 100; ++i) {
-    auto reply = pod.call("A/1", as_bytes("fast"));
-    REQUIRE(reply);
-  }
-  // Many in one datagram, the slow one first: those behind it are answered.
-  std::atomic<int> answered{0};
-  std::promise<void> all;
-  for (int i = 0; i < 50; ++i) {
-    pod.call_async("A/1", as_bytes("fast"), {}, [&](Result<client::Reply> r) {
-      if (r && ++answered == 50) all.set_value();
-    });
-  }
-  CHECK(all.get_future().wait_for(seconds(2)) == std::future_status::ready);
-  release.set_value();
-  auto reply = slow.get_future().get();
-  CHECK(reply);
+  dataplane::Worker& home = *gateway.plane->workers()[0];
+  home.post([&] {
+    auto known = std::make_shared<GatewayView>(gateway.view);
+    gateway.hub->set_view(std::make_shared<GatewayView>());
+    home.post([&gateway, known] { gateway.hub->set_view(known); });
+    wire::ServicePacketSpec spec;
+    spec.protocol = wire::PayloadProtocol::message;
+    spec.exchange = 77;
+    spec.flow = home.new_flow();
+    spec.egress = spec.ingress = kSelf;
+    spec.destination = "A/1";
+    spec.instance = InstanceId{1};
+    spec.deadline_ms = 5000;
+    Bytes early = *wire::build_service_packet(spec, as_bytes("early"));
+    home.originate(early);
+  });
+  auto payload = served->get_future();
+  REQUIRE(payload.wait_for(seconds(5)) == std::future_status::ready);
+  CHECK(payload.get() == "early");
 }
 
 TEST_CASE("Client library: a megabyte each way, many calls at a time") {
