@@ -75,8 +75,6 @@ std::vector<ListenerConfig> read_listeners(const ConfigNode& root, const Config&
 // Halved twice it must leave room for a network of each kind.
 constexpr int kShortestRange = 8, kLongestRange = 28;
 
-constexpr std::string_view kVirtualPrefix6 = "fdc0:646d:7363::/64";
-
 Result<std::optional<Prefix6>> parse_prefix6_or_none(std::string_view text) {
   if (text == "none") return std::optional<Prefix6>{};
   auto prefix = Prefix6::parse(text);
@@ -97,8 +95,8 @@ void read_names(const ConfigNode& root, EdgeConfig& edge) {
   edge.dns =
       names.optional("dns", &parse_ipv4).value_or(Ipv4{edge.virtual_range.network().value + 1});
   if (!edge.virtual_range.contains(edge.dns)) names.error("dns", "is not in names.virtual_range");
-  edge.virtual_prefix6 = names.optional("virtual_prefix6", &parse_prefix6_or_none)
-                             .value_or(*Prefix6::parse(kVirtualPrefix6));
+  edge.virtual_prefix6 =
+      names.optional("virtual_prefix6", &parse_prefix6_or_none).value_or(std::nullopt);
   edge.ttl = std::chrono::duration_cast<seconds>(names.duration(
       "ttl", {.min = seconds(1), .fallback = seconds(5), .max = std::chrono::hours(1)}));
   for (const std::string& text : names.texts("upstream")) {

@@ -203,8 +203,10 @@ void EdgePath::answer(std::uint32_t index, const Ip4Packet& packet) {
   std::size_t most = mtu > flow.header.size() ? mtu - flow.header.size() : 0;
   if (packet.l4.size() > most) {
     count(Count::too_big);
-    return answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
-                       static_cast<std::uint16_t>(most + kIpHeaderBytes));
+    answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
+                static_cast<std::uint16_t>(most + kIpHeaderBytes));
+    if (segment->header_bytes < most) answer_train(index, packet, *segment, most - segment->header_bytes);
+    return;
   }
   flow.established = true;
   if (segment->protocol == L4::tcp) {

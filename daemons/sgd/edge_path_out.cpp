@@ -50,8 +50,13 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
   if (again) pin_elsewhere(*flow);  // a SYN that got no answer: perhaps another instance gives one
   if (packet.l4.size() > room(*flow)) {
     count(Count::too_big);
-    return answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
-                       static_cast<std::uint16_t>(room(*flow) + kIpHeaderBytes));
+    answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
+                static_cast<std::uint16_t>(room(*flow) + kIpHeaderBytes));
+    // The program may not have heard (an IPv6 one never of less than 1280): what it sent goes on in pieces.
+    if (segment->header_bytes < room(*flow)) {
+      call_train(index, packet, *segment, room(*flow) - segment->header_bytes);
+    }
+    return;
   }
   if (segment->protocol == L4::tcp) {
     flow->note_flags(segment->tcp_flags, true);

@@ -40,7 +40,7 @@ bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Se
                           std::size_t segment_bytes) {
   auto it = out_.find({index, tcp.protocol, packet.source, packet.destination, tcp.source_port,
                        tcp.destination_port});
-  if (it == out_.end() || !it->second->established) return false;
+  if (it == out_.end() || !it->second->connected()) return false;
   OutFlow& flow = *it->second;
   if (!check(flow)) {
     give_up(flow, packet);
@@ -61,7 +61,7 @@ bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const 
                             std::size_t segment_bytes) {
   auto it = in_by_tuple_.find({index, tcp.protocol, packet.source, packet.destination,
                                tcp.source_port, tcp.destination_port});
-  if (it == in_by_tuple_.end()) return false;
+  if (it == in_by_tuple_.end() || !it->second->connected()) return false;
   InFlow& flow = *it->second;
   if (flow.header.size() + tcp.header_bytes + segment_bytes > carries(flow, flow.peer)) return false;
   put(packet.l4.data(), flow.service_port, 2);  // the checksum is made anew

@@ -105,3 +105,36 @@ TEST_CASE("U13 a hint is forgotten after ten minutes") {
   p.call(tcp(40000, 8080, kTcpAck, 1101, 5001, 1280));
   CHECK(p.a.sent.back().size() > 1300);
 }
+
+TEST_CASE("U15 a segment that became too large goes on in pieces, and the program is told, both ways") {
+  Pair p;
+  Ipv4 client = p.connect();
+  auto goes_on = [](Gateway& from, Gateway& to, std::size_t data, std::uint32_t sequence) {
+    CHECK(told_mtu(from) < 1300);
+    REQUIRE(to.tun.size() == 2);
+    std::string text;
+    for (auto& written : to.tun) {
+      auto packet = parse_ip4(written.bytes);
+      REQUIRE(packet);
+      CHECK(segment_checksum_ok(kProtoTcp, packet->l4, packet->source, packet->destination));
+      auto segment = parse_segment(kProtoTcp, packet->l4);
+      REQUIRE(segment);
+      CHECK(segment->sequence == sequence + text.size());
+      text += as_text(ByteView(packet->l4).subspan(segment->header_bytes));
+    }
+    CHECK(text.size() == data);
+    for (std::size_t i = 0; i < text.size(); ++i) CHECK(text[i] == static_cast<char>('a' + i % 26));
+    for (const Bytes& sent : {from.sent.end()[-1], from.sent.end()[-2]}) CHECK(sent.size() <= 1200);
+    to.tun.clear();
+  };
+  p.a.mtu = p.b.mtu = 1200;
+  p.a.clock += seconds(1);  // paths are looked at again
+  p.call(tcp(40000, 8080, kTcpAck, 1001, 5001, 1250));
+  goes_on(p.a, p.b, 1250, 1001);
+  p.b.emit(2, make_packet(p.loopback, client, kProtoTcp, tcp(80, 40000, kTcpAck, 5001, 2251, 1250)));
+  goes_on(p.b, p.a, 1250, 5001);
+  // One that opens a connection, or is no TCP, has no pieces.
+  p.call(udp(40000, 53, std::string(1300, 'x')), kProtoUdp);
+  told_mtu(p.a);
+  CHECK(p.b.tun.empty());
+}
