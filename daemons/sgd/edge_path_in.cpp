@@ -74,6 +74,7 @@ void EdgePath::build_header(InFlow& flow, const wire::ServicePacket& packet) {
   spec.ports = std::pair{flow.service_port, flow.key.destination_port};
   auto header = wire::build_service_packet(spec, {});
   flow.header = header ? std::move(*header) : Bytes{};
+  flow.header.shrink_to_fit();  // there are very many flows
 }
 
 // A port the announcement does not map: what the endpoint's kernel would say of a closed one.

@@ -164,6 +164,7 @@ void EdgePath::build_header(OutFlow& flow) {
   spec.ports = std::pair{flow.key.source_port, flow.key.destination_port};
   auto header = wire::build_service_packet(spec, {});
   flow.header = header ? std::move(*header) : Bytes{};  // two names always fit
+  flow.header.shrink_to_fit();  // there are very many flows
 }
 
 // The pinned instance is announced, and its gateway not out of reach for so long that no restart of it and
