@@ -19,6 +19,7 @@ struct SocketGroup {
   std::string interface;
   std::vector<std::uint16_t> ports;
   unsigned users = 0;
+  std::vector<int> fds;  // the workers'
 };
 
 struct LinkRecord {
@@ -76,6 +77,7 @@ class DataPlaneImpl final : public DataPlane {
   const std::vector<Worker*>& workers() const override { return worker_pointers_; }
   Result<std::vector<std::uint16_t>> open_link(const LinkSockets& link) override;
   void close_link(LinkId link) override;
+  std::vector<int> sockets(LinkId link) const override;
   void set_keys(const crypto::KeyChain& keys) override {
     keys_ = keys;
     publish();
@@ -127,7 +129,7 @@ Result<unsigned> DataPlaneImpl::open_group(const LinkSockets& link) {
       return i;
     }
   }
-  SocketGroup group{link.local, link.interface, {}, 1};
+  SocketGroup group{link.local, link.interface, {}, 1, {}};
   std::vector<UniqueFd> fds;
   for (unsigned i = 0; i < config_.workers; ++i) {
     UdpOptions options;
@@ -141,6 +143,7 @@ Result<unsigned> DataPlaneImpl::open_group(const LinkSockets& link) {
     auto bound = local_address(fd->get());
     if (!bound) return with_context("link " + link.name, bound.error());
     group.ports.push_back(bound->port());
+    group.fds.push_back(fd->get());
     fds.push_back(std::move(*fd));
   }
   if (free == groups_.size()) groups_.emplace_back();
@@ -164,6 +167,11 @@ Result<std::vector<std::uint16_t>> DataPlaneImpl::open_link(const LinkSockets& l
   record.group = *group;
   links_.emplace(link.link, std::move(record));
   return groups_[*group]->ports;
+}
+
+std::vector<int> DataPlaneImpl::sockets(LinkId link) const {
+  auto it = links_.find(link);
+  return it == links_.end() ? std::vector<int>{} : groups_[it->second.group]->fds;
 }
 
 void DataPlaneImpl::close_link(LinkId link) {

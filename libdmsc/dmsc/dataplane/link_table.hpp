@@ -32,6 +32,7 @@ struct PathProbe {
   std::uint32_t open_exchange = 0;  // 0 = nothing unanswered
   std::uint32_t next_exchange = 1;
   unsigned lost_in_row = 0;
+  std::uint64_t heard = 0;          // packets of the neighbour when the last probe left
   std::uint64_t sent_at_ns = 0;
 };
 

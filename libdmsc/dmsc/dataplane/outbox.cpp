@@ -1,5 +1,7 @@
 #include "dmsc/dataplane/outbox.hpp"
 
+#include "dmsc/dataplane/udp_socket.hpp"
+
 #include <netinet/udp.h>
 
 #include <algorithm>
@@ -174,6 +176,7 @@ void Outbox::send_singly(const Train& train, const std::array<iovec, kMaxSegment
 }
 
 void Outbox::flush_run(std::size_t first, std::size_t end) {
+  int again = 2;  // whoever forges ICMP errors costs system calls, not datagrams
   while (first < end) {
     int n = ::sendmmsg(trains_[first].fd, &messages_[first], static_cast<unsigned>(end - first), 0);
     for (int k = 0; k < n; ++k) sent(trains_[first + static_cast<std::size_t>(k)]);
@@ -182,6 +185,7 @@ void Outbox::flush_run(std::size_t first, std::size_t end) {
       continue;
     }
     if (errno == EINTR) continue;
+    if (is_earlier_error(errno) && again-- > 0) continue;
     // The error belongs to the first message; the others get their own chance.
     const Train& train = trains_[first];
     if (train.count > 1 && errno != EAGAIN && errno != ENOBUFS) {

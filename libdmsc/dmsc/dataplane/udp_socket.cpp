@@ -34,13 +34,13 @@ void set_options(int fd, int family, const UdpOptions& options) {
   if (options.trains) set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
   if (options.share_port) set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (options.high_priority) {
-    set_int(fd, SOL_SOCKET, SO_PRIORITY, 6);
     constexpr int kCs6 = 0xc0;
     if (v4) {
       set_int(fd, IPPROTO_IP, IP_TOS, kCs6);
     } else {
       set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, kCs6);
     }
+    set_int(fd, SOL_SOCKET, SO_PRIORITY, 6);  // last: IP_TOS sets it too, to best effort for CS6
   }
   if (!options.interface.empty()) {
     (void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options.interface.c_str(),
@@ -84,6 +84,12 @@ Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options)
 bool receive_trains(int fd, bool on) {
   int value = on ? 1 : 0;
   return setsockopt(fd, IPPROTO_UDP, UDP_GRO, &value, sizeof value) == 0;
+}
+
+bool is_earlier_error(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EMSGSIZE ||
+         error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET || error == EACCES ||
+         error == EPROTO || error == EOPNOTSUPP;
 }
 
 Result<SocketAddress> local_address(int fd) {

@@ -39,4 +39,8 @@ Result<SocketAddress> local_address(int fd);
 // Whether the socket receives trains (UDP_GRO), from now on; false where the kernel cannot.
 bool receive_trains(int fd, bool on);
 
+// A call on a socket whose errors are watched (IP_RECVERR) and that failed with this errno may have
+// failed for an earlier datagram's sake: to be tried again.
+bool is_earlier_error(int error);
+
 }  // namespace dmsc::dataplane

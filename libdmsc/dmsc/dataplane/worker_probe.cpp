@@ -1,5 +1,6 @@
 // Probes and traces: asking, answering, and each link's own data-path check.
 #include <algorithm>
+#include <utility>
 
 #include "dmsc/dataplane/worker_impl.hpp"
 #include "dmsc/runtime/clock.hpp"
@@ -170,7 +171,12 @@ void WorkerImpl::send_link_probe(const LinkEntry& entry) {
     path.lost_in_row = 0;
     path.usable = true;
   }
-  if (path.open_exchange != 0 && ++path.lost_in_row >= kLinkProbesLost) path.usable = false;
+  // An overloaded link loses probes with the rest, and must not go out of use for that: its end that hears
+  // anything says nothing against it. Of a link that is dead one way the other end hears nothing.
+  std::uint64_t heard = 0;
+  for (const WorkerLink& w : entry.state->per_worker) heard += w.counters.packets_in.get();
+  if (std::exchange(path.heard, heard) != heard) path.lost_in_row = 0;
+  else if (path.open_exchange != 0 && ++path.lost_in_row >= kLinkProbesLost) path.usable = false;
   path.open_exchange = path.next_exchange++ | kProbeExchangeBit;
   path.sent_at_ns = clock_ns();
   Bytes stamps = encode(ProbeStamps{path.sent_at_ns, 0, 0});

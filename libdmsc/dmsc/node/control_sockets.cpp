@@ -48,7 +48,7 @@ struct ControlSockets::Buffers {
       messages[i].msg_hdr.msg_iovlen = 1;
     }
     int n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
-    if (n < 0 && is_earlier_error(errno)) {
+    if (n < 0 && dataplane::is_earlier_error(errno)) {
       n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
     }
     return n > 0 ? static_cast<unsigned>(n) : 0;
@@ -122,7 +122,7 @@ void ControlSockets::send(LinkId link, ByteView datagram) {
   const SocketAddress& to = it->second.remote;
   int fd = it->second.socket->descriptor.native_handle();
   ssize_t n = ::sendto(fd, datagram.data(), datagram.size(), MSG_DONTWAIT, to.data(), to.size());
-  if (n < 0 && is_earlier_error(errno)) {
+  if (n < 0 && dataplane::is_earlier_error(errno)) {
     n = ::sendto(fd, datagram.data(), datagram.size(), MSG_DONTWAIT, to.data(), to.size());
   }
   if (n < 0 && (errno == ENETDOWN || errno == ENODEV)) hooks_.send_failed(link, errno);

@@ -38,12 +38,6 @@ std::optional<SocketAddress> unreachable(msghdr& message) {
 
 }  // namespace
 
-bool is_earlier_error(int error) {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EMSGSIZE ||
-         error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET || error == EACCES ||
-         error == EPROTO || error == EOPNOTSUPP;
-}
-
 IcmpWatch::IcmpWatch(boost::asio::io_context& io, Heard heard) : heard_(std::move(heard)) {
   int fd = ::epoll_create1(EPOLL_CLOEXEC);
   if (fd < 0) return;

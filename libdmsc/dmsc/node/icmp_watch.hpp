@@ -34,7 +34,4 @@ class IcmpWatch {
   std::unique_ptr<boost::asio::posix::stream_descriptor> errors_;  // null: no epoll to be had
 };
 
-// A socket call that failed with this errno may have failed for an earlier datagram's sake.
-bool is_earlier_error(int error);
-
 }  // namespace dmsc::node

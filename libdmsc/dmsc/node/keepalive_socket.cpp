@@ -9,7 +9,6 @@
 #include <cstring>
 #include <ctime>
 
-#include "dmsc/node/icmp_watch.hpp"
 #include "dmsc/runtime/clock.hpp"
 #include "dmsc/wire/pdu.hpp"
 
@@ -89,7 +88,7 @@ struct KeepaliveSocket::Buffers {
       m.msg_controllen = sizeof controls[i].bytes;
     }
     int n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
-    if (n < 0 && is_earlier_error(errno)) {
+    if (n < 0 && dataplane::is_earlier_error(errno)) {
       n = ::recvmmsg(fd, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
     }
     return n > 0 ? static_cast<unsigned>(n) : 0;

@@ -170,6 +170,7 @@ class NodeImpl final : public Node {
   void apply_interface(LinkRecord& link, const InterfaceState* state);
   void reopen(LinkRecord& link);
   void hint(LinkId link);
+  void data_unreachable(const SocketAddress& whom);
   LinkRecord* find_link(LinkId id);
 
   // node_engine.cpp
@@ -230,6 +231,7 @@ class NodeImpl final : public Node {
   linkstate::Engine engine_;
   RouteKeeper routes_;
   ControlSockets control_;
+  IcmpWatch data_errors_;  // of the workers' sockets
   InterfaceWatcher watcher_;
   std::unique_ptr<SpaAgent> spa_;
   crypto::KeyChain keys_;

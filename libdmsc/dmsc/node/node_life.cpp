@@ -157,6 +157,7 @@ NodeImpl::NodeImpl(boost::asio::io_context& io, NodeSettings settings, NodeIdent
                       });
                     },
                     [this](LinkId link) { hint(link); }}),
+      data_errors_(io, [this](const SocketAddress& whom) { data_unreachable(whom); }),
       watcher_(io, [this](const std::string& name,
                           const InterfaceState& state) { interface_changed(name, state); }),
       keys_(store_.link_keys().value_or(identity_.link_keys)),

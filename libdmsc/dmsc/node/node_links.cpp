@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/asio/ip/udp.hpp>
 
 #include "dmsc/node/node_impl.hpp"
@@ -69,6 +70,7 @@ Status NodeImpl::open_link(LinkRecord& link) {
     return ports.error();
   }
   link.data_ports = *ports;
+  for (int fd : plane_->sockets(link.id)) data_errors_.add(fd, link.local.family());
   return Ok{};
 }
 
@@ -144,6 +146,18 @@ void NodeImpl::apply_interface(LinkRecord& link, const InterfaceState* state) {
     }
   }
   engine_.interface_state(now(), link.id, up);
+}
+
+// Under traffic its datagrams use up what ICMP errors a kernel sends, and control datagrams get none.
+void NodeImpl::data_unreachable(const SocketAddress& whom) {
+  std::vector<LinkId> links;
+  for (const auto& [id, link] : links_) {
+    const auto& ports = link.data.worker_ports;
+    bool its = link.adjacent && link.data.address.with_port(whom.port()) == whom &&
+               std::find(ports.begin(), ports.end(), whom.port()) != ports.end();
+    if (its) links.push_back(id);
+  }
+  for (LinkId link : links) hint(link);
 }
 
 // ICMP is forgeable: so many hints as this are followed, and each costs three polls.

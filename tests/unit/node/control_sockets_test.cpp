@@ -168,3 +168,16 @@ TEST_CASE("LS-V4 control sockets: a closed port is told of its link, and costs t
     CHECK(heard == std::vector<std::string>{"back"});
   }
 }
+
+TEST_CASE("N1 control sockets: the kernel's own queues serve control first") {
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    dataplane::UdpOptions options;
+    options.high_priority = true;
+    auto fd = dataplane::open_udp(address(host), options);
+    REQUIRE(fd);
+    int priority = 0;
+    socklen_t size = sizeof priority;
+    REQUIRE(getsockopt(fd->get(), SOL_SOCKET, SO_PRIORITY, &priority, &size) == 0);
+    CHECK(priority == 6);  // TC_PRIO_INTERACTIVE: the first band of pfifo_fast
+  }
+}
