@@ -108,6 +108,20 @@ void read_names(const ConfigNode& root, EdgeConfig& edge) {
   }
 }
 
+std::vector<RateLimit> read_limits(const ConfigNode& root) {
+  constexpr std::uint64_t kLeast = 10'000, kMost = 1'000'000'000'000;
+  std::vector<RateLimit> out;
+  for (const ConfigNode& node : root.list("limits")) {
+    RateLimit limit{node.required("prefix", &Name::parse), node.bit_rate("rate", {kLeast, 0, kMost})};
+    if (!node.has("rate")) node.error("rate", "is missing");
+    bool twice = std::any_of(out.begin(), out.end(),
+                             [&](const RateLimit& l) { return l.prefix == limit.prefix; });
+    if (twice) node.error("prefix", limit.prefix.text() + " has a limit already");
+    out.push_back(std::move(limit));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<NamespacePath> Config::namespaces() const {
@@ -131,6 +145,7 @@ Config read_config(const ConfigNode& root) {
   config.edge.state_dir = config.router.node.state_dir;
   read_names(root, config.edge);
   config.edge.listeners = read_listeners(root, config);
+  config.edge.limits = read_limits(root);
   config.services_dir = root.text("services_dir", "/etc/dmsc/services.d");
   config.probe_interval = root.section("probes").duration(
       "interval", {.min = milliseconds(100), .fallback = seconds(1), .max = minutes(10)});

@@ -74,6 +74,13 @@ void Edge::remove_prefix(const Name& prefix) {
   });
 }
 
+void Edge::set_limits(std::vector<RateLimit> limits) {
+  impl_->home.post([impl = impl_, limits = std::move(limits)] {
+    impl->path.set_limits(limits);
+    impl->release_limited();
+  });
+}
+
 void Edge::snapshot(std::function<void(EdgeSnapshot)> done) {
   impl_->home.post([impl = impl_, done = std::move(done)] { done(impl->rows()); });
 }

@@ -22,6 +22,7 @@
 #include "dmsc/core/time.hpp"
 #include "dmsc/name/name.hpp"
 #include "sgd/edge_address.hpp"
+#include "sgd/edge_limit.hpp"
 #include "sgd/edge_ipv6.hpp"
 
 namespace dmsc::dataplane {
@@ -73,6 +74,7 @@ struct EdgeConfig {
   seconds ttl{5};
   std::vector<Ipv4> upstream;        // resolvers for names outside the zone; empty = REFUSED
   std::vector<ListenerConfig> listeners;
+  std::vector<RateLimit> limits;     // of what our pods send
   std::size_t max_flows = 262144;    // per gateway, each direction
   bool offload = true;               // large segments in and out of TUN devices (TSO and its reverse)
 };
@@ -169,6 +171,7 @@ class Edge {
   // The RIB as DNS sees it: the prefix is known (has at least one instance) or gone.
   void set_prefix(const Name& prefix, bool covering);
   void remove_prefix(const Name& prefix);
+  void set_limits(std::vector<RateLimit> limits);
   // Calls `done` on the worker's thread.
   void snapshot(std::function<void(EdgeSnapshot)> done);
   // Where programs in that pod ("" = host) find the resolver, for /etc/resolv.conf.

@@ -8,6 +8,7 @@
 #include "dmsc/name/name.hpp"
 #include "dmsc/wire/service_header.hpp"
 #include "sgd/edge.hpp"
+#include "sgd/edge_limit.hpp"
 #include "sgd/edge_packet.hpp"
 
 namespace dmsc::sgd {
@@ -83,6 +84,7 @@ struct OutFlow : FlowState {
   Name destination;
   InstancePin pin;
   PathLabel label;
+  FairShaper* limit = nullptr;    // of the longest prefix with one
   Time away_since{};              // the egress cannot be reached; 0 = it can
   Time checked;                   // pin, label and mtu were looked at
   std::uint32_t mtu = 0;          // service datagram bytes, as last known

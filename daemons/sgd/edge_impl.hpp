@@ -60,7 +60,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   Bytes buffer;               // one frame with headroom and vnet header
   Segmenter segmenter{kHeadroom};
   std::uint64_t tun_write_failed = 0, ipv6_ignored = 0, ipv6_malformed = 0;
-  dataplane::TimerId tick_timer = 0;
+  dataplane::TimerId tick_timer = 0, limit_timer = 0;
   unsigned ticks = 0;
   std::vector<Ipv4> kept;  // addresses of listeners: never reused
   bool running = false;
@@ -82,6 +82,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   std::optional<std::size_t> take6(std::span<std::uint8_t> frame, VnetHeader& header);
   void write_tun6(std::uint32_t index, ByteView head, ByteView body);
   void flush6(std::uint32_t index);
+  void release_limited();
   void tick();
   void close_all();
   EdgeSnapshot rows() const;

@@ -90,6 +90,7 @@ void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
     if (large && path.train_from_tun(lane, frame.subspan(at), header.gso_size)) continue;
     segmenter.split(header, frame, at, [this, lane](std::span<std::uint8_t> b, std::size_t from) {
       path.from_tun(lane, b, from);
+      if (path.limited()) release_limited();
     });
   }
 }
@@ -104,6 +105,20 @@ void Edge::Impl::tun_gone(std::uint32_t index) {
   std::lock_guard lock(mutex);
   broken.insert(index);
   wake.notify_all();
+}
+
+// Once while anything waits for its limit.
+void Edge::Impl::release_limited() {
+  if (!running || limit_timer != 0) return;
+  auto next = path.release_limited();
+  if (!next) return;
+  std::weak_ptr<Impl> weak = shared_from_this();
+  limit_timer = home.after(std::max<Duration>(*next - home.now(), Duration::zero()), [weak] {
+    auto impl = weak.lock();
+    if (!impl) return;
+    impl->limit_timer = 0;
+    impl->release_limited();
+  });
 }
 
 void Edge::Impl::tick() {
@@ -121,6 +136,7 @@ void Edge::Impl::tick() {
 void Edge::Impl::close_all() {
   running = false;
   home.cancel(tick_timer);
+  home.cancel(limit_timer);
   for (std::uint32_t i = 0; i < ports.size(); ++i) uninstall(i, "stopped", "");
   forwarder.reset();
 }

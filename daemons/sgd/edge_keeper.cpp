@@ -84,6 +84,7 @@ Edge::Impl::Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h)
       pods(config.pods.size()) {
   for (const auto& [address, name] : saved.names) names.restore(name, address, home.now());
   saved_version = names.version();
+  path.set_limits(config.limits);
   for (std::size_t i = 0; i < pods.size(); ++i) {
     pods[i].index = kFirstPodPort + static_cast<std::uint32_t>(i);
     any_external = any_external || config.pods[i].external != External::refuse;

@@ -5,6 +5,7 @@
 //   edge_path_out.cpp    client side: program -> name, replies, errors
 //   edge_path_in.cpp     server side: service packet -> endpoint, answers
 //   edge_path_train.cpp  both sides: a large TCP segment in one go
+//   edge_path_limit.cpp  rate limits of prefixes
 //   edge_path_mtu.cpp    what paths carry, and what a program is told that sends more
 #pragma once
 #include <memory>
@@ -76,7 +77,7 @@ struct PathPort {
   X(no_instance) X(not_allowed) X(flow_limit) X(too_big) X(send_failed) X(port_refused)           \
   X(external_refused) X(unknown_flow) X(wrong_peer) X(no_endpoint) X(port_down) X(bad_segment)    \
   X(repinned) X(icmp_sent) X(icmp_limited) X(rst_sent) X(error_in) X(hint_ignored)                \
-  X(client_addresses_full) X(protocol_refused) X(source_not_granted)
+  X(client_addresses_full) X(protocol_refused) X(source_not_granted) X(rate_limited)
 enum class Count : std::size_t {
 #define DMSC_EDGE_ENUM(name) name,
   DMSC_EDGE_COUNTERS(DMSC_EDGE_ENUM)
@@ -115,6 +116,11 @@ class EdgePath {
   // An error for a flow; false if the flow is unknown.
   bool error_from_network(const wire::ServicePacket& packet);
 
+  // Replaces all rate limits; those that stay as they are keep their state.
+  void set_limits(const std::vector<RateLimit>& limits);
+  bool limited() const { return !limits_.empty(); }
+  // Sends what limits held back and the time allows; returns when to call again, nullopt: nothing waits.
+  std::optional<Time> release_limited();
   // Instances came or went somewhere: connections to those that went are reset, within a second or so
   // even if the table is full.
   void instances_changed();
@@ -173,6 +179,8 @@ class EdgePath {
   bool pin(OutFlow& flow);
   void take(OutFlow& flow, const InstancePin& chosen);
   void sweep();
+  FairShaper* limit_for(const Name& destination) const;
+  bool within_limit(OutFlow& flow, const Ip4Packet& packet);
   bool pin_elsewhere(OutFlow& flow);
   bool check(OutFlow& flow);
   bool lives(OutFlow& flow);
@@ -217,6 +225,11 @@ class EdgePath {
   std::unique_ptr<std::uint8_t[]> train_memory_;  // of packets until they are flushed
   std::size_t train_used_ = 0;
   std::vector<std::span<std::uint8_t>> train_;
+  struct Limit {
+    RateLimit rule;
+    FairShaper shaper;
+  };
+  std::vector<std::unique_ptr<Limit>> limits_;  // the longest prefix first
   std::size_t sweep_cursor_ = 0, sweep_left_ = 0;  // buckets of out_
   std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
 };

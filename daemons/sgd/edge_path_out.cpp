@@ -67,6 +67,7 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     clamp_mss(packet.l4, mss_for(room(*flow)));
   }
   readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
+  if (flow->limit != nullptr && !within_limit(*flow, packet)) return;
   auto verdict = send(*flow, packet.l4, packet.tos);
   if (unreachable(verdict) && !flow->established && pin_elsewhere(*flow)) {
     verdict = send(*flow, packet.l4, packet.tos);
@@ -94,6 +95,7 @@ OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
   flow->key = key;
   flow->destination = *name;
   flow->last = io_.now();
+  flow->limit = limit_for(*name);
   // The id follows from the tuple: after a restart the flow is told apart, and pinned, as before.
   auto bytes = key.bytes();
   for (std::uint8_t attempt = 0; attempt < 255; ++attempt) {

@@ -40,7 +40,7 @@ bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Se
                           std::size_t segment_bytes) {
   auto it = out_.find({index, tcp.protocol, packet.source, packet.destination, tcp.source_port,
                        tcp.destination_port});
-  if (it == out_.end() || !it->second->connected()) return false;
+  if (it == out_.end() || !it->second->connected() || it->second->limit != nullptr) return false;
   OutFlow& flow = *it->second;
   if (!check(flow)) {
     give_up(flow, packet);

@@ -1,0 +1,67 @@
+// Rate limits of prefixes (docs/protocol.md, U15): what pods send to their names waits, or is dropped.
+#include <algorithm>
+
+#include "sgd/edge_path.hpp"
+
+namespace dmsc::sgd {
+namespace {
+
+bool covers(const Name& prefix, const Name& name) {
+  const std::string &p = prefix.text(), &n = name.text();
+  return n == p || (n.size() > p.size() && n[p.size()] == '/' && n.compare(0, p.size(), p) == 0);
+}
+
+}  // namespace
+
+void EdgePath::set_limits(const std::vector<RateLimit>& rules) {
+  std::vector<std::unique_ptr<Limit>> next;
+  for (const RateLimit& rule : rules) {
+    auto held = std::find_if(limits_.begin(), limits_.end(),
+                             [&](const auto& l) { return l != nullptr && l->rule == rule; });
+    next.push_back(held != limits_.end()
+                       ? std::move(*held)
+                       : std::make_unique<Limit>(Limit{rule, FairShaper(rule.bits_per_second)}));
+  }
+  std::sort(next.begin(), next.end(), [](const auto& a, const auto& b) {
+    return a->rule.prefix.text().size() > b->rule.prefix.text().size();
+  });
+  limits_ = std::move(next);
+  for (auto& [key, flow] : out_) flow->limit = limit_for(flow->destination);
+}
+
+FairShaper* EdgePath::limit_for(const Name& destination) const {
+  for (const auto& limit : limits_) {
+    if (covers(limit->rule.prefix, destination)) return &limit->shaper;
+  }
+  return nullptr;
+}
+
+// False: the packet waits, as it would leave, or is dropped.
+bool EdgePath::within_limit(OutFlow& flow, const Ip4Packet& packet) {
+  std::size_t size = packet.l4.size() + kIpHeaderBytes;
+  switch (flow.limit->offer(io_.now(), flow.key.port, size)) {
+    case FairShaper::Answer::pass: return true;
+    case FairShaper::Answer::drop: count(Count::rate_limited); return false;
+    case FairShaper::Answer::wait: break;
+  }
+  FairShaper::Waiting waiting{flow.id, packet.tos, Bytes(kHeadroom), static_cast<std::uint32_t>(size)};
+  waiting.buffer.insert(waiting.buffer.end(), packet.l4.begin(), packet.l4.end());
+  flow.limit->push(flow.key.port, std::move(waiting));
+  return false;
+}
+
+std::optional<Time> EdgePath::release_limited() {
+  std::optional<Time> next;
+  for (const auto& limit : limits_) {
+    limit->shaper.release(io_.now(), [this](FairShaper::Waiting& waiting) {
+      auto it = out_by_id_.find(waiting.flow);
+      if (it == out_by_id_.end()) return count(Count::rate_limited);  // its flow has ended meanwhile
+      sent(*it->second, send(*it->second, std::span(waiting.buffer).subspan(kHeadroom), waiting.tos));
+    });
+    auto due = limit->shaper.due();
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
+}
+
+}  // namespace dmsc::sgd
