@@ -1,4 +1,4 @@
-// What paths carry, and what a program is told that sends more (docs/protocol.md, U7 and U13). The path
+// What paths carry, and what a program is told that sends more (docs/protocol.md, U7, U13 and U17). The path
 // MTU comes from the routes (routing/path_mtu.hpp); hints of routers on the way lower it for one flow
 // and for ten minutes (RFC 1981), because what they know may be news.
 #include <algorithm>

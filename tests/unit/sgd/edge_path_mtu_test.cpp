@@ -106,7 +106,7 @@ TEST_CASE("U13 a hint is forgotten after ten minutes") {
   CHECK(p.a.sent.back().size() > 1300);
 }
 
-TEST_CASE("U15 a segment that became too large goes on in pieces, and the program is told, both ways") {
+TEST_CASE("U17 a segment that became too large goes on in pieces, and the program is told, both ways") {
   Pair p;
   Ipv4 client = p.connect();
   auto goes_on = [](Gateway& from, Gateway& to, std::size_t data, std::uint32_t sequence) {
