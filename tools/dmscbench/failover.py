@@ -102,5 +102,5 @@ def failover() -> list[Figure]:
             figures.append(Figure("failover", case + ": UDP", median(r["outage_ms"] for r in runs), "ms",
                                   smaller_is_better=True, limit=limit))
             figures.append(Figure("failover", case + ": TCP", median(r["tcp_ms"] for r in runs), "ms",
-                                  smaller_is_better=True))
+                                  smaller_is_better=True, limit=limit))
     return figures
