@@ -113,13 +113,13 @@ class Tracer : public std::enable_shared_from_this<Tracer> {
   void hop(std::uint8_t limit) {
     spec_.hop_limit = limit;
     run_probe(node_, spec_, [self = shared_from_this(), limit](const ProbeResult& result) {
+      bool failed = result.outcome == ProbeResult::Outcome::error;
+      bool on_the_way = failed && result.error == wire::ErrorCode::hop_limit;
       self->hops_.push_back(Json{
           {"hop", limit},
           {"node", result.responder ? self->node_.name_of(result.responder) : "*"},
-          {"outcome", to_string(result.outcome)},
+          {"outcome", on_the_way ? "passed on" : failed ? wire::to_string(result.error) : to_string(result.outcome)},
           {"rtt_ms", ms(result.round_trip)}});
-      bool on_the_way = result.outcome == ProbeResult::Outcome::error &&
-                        result.error == wire::ErrorCode::hop_limit;
       self->silent_ = result.outcome == ProbeResult::Outcome::timeout ? self->silent_ + 1 : 0;
       bool go_on = on_the_way || (self->silent_ > 0 && self->silent_ < 3);
       if (go_on && limit < wire::kDefaultHopLimit) return self->hop(static_cast<std::uint8_t>(limit + 1));

@@ -345,6 +345,8 @@ TEST_CASE("nodes: ping and trace go through the data plane; the path is compared
   CHECK(trace["lsdb_path"] == trace["path"]);
   REQUIRE(trace["hops"].size() == 2);
   CHECK(trace["hops"][0]["node"] == "sr-2");
+  CHECK(trace["hops"][0]["outcome"] == "passed on");
+  CHECK(trace["hops"][1]["outcome"] == "answered");
   CHECK(trace["hops"][1]["node"] == "sg-3");
   CHECK(domain[1].show("ping", {"node:sr-2"})["outcome"] == "answered");
   CHECK(domain[1].show("ping", {"Z/9"})["outcome"] == "refused");
