@@ -81,8 +81,8 @@ void Edge::set_limits(std::vector<RateLimit> limits) {
   });
 }
 
-void Edge::snapshot(std::function<void(EdgeSnapshot)> done) {
-  impl_->home.post([impl = impl_, done = std::move(done)] { done(impl->rows()); });
+void Edge::snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done) {
+  impl_->home.post([impl = impl_, flows = std::move(flows), done = std::move(done)] { done(impl->rows(flows)); });
 }
 
 Ipv4 Edge::resolver() const { return impl_->config.dns; }

@@ -118,6 +118,18 @@ struct EdgeHooks {
 };
 
 // Rows for `show pods|flows|counters`.
+// Which flows to show: up to so many of each direction, to a name or one below it (none: any).
+struct FlowsWanted {
+  std::size_t at_most = 0;
+  std::string name;
+
+  [[nodiscard]] bool takes(std::string_view destination) const {
+    if (name.empty()) return true;
+    return destination.substr(0, name.size()) == name &&
+           (destination.size() == name.size() || destination[name.size()] == '/');
+  }
+};
+
 struct EdgeSnapshot {
   struct Pod {
     std::string name, netns, tun, address, external, state, reason;  // state: up, waiting, failed
@@ -172,8 +184,8 @@ class Edge {
   void set_prefix(const Name& prefix, bool covering);
   void remove_prefix(const Name& prefix);
   void set_limits(std::vector<RateLimit> limits);
-  // Calls `done` on the worker's thread.
-  void snapshot(std::function<void(EdgeSnapshot)> done);
+  // Calls `done` on the worker's thread, which forwards nothing while it copies: ask for few flows.
+  void snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done);
   // Where programs in that pod ("" = host) find the resolver, for /etc/resolv.conf.
   Ipv4 resolver() const;
 

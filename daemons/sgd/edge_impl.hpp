@@ -85,7 +85,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   void release_limited();
   void tick();
   void close_all();
-  EdgeSnapshot rows() const;
+  EdgeSnapshot rows(const FlowsWanted& flows) const;
   PathPort port_settings(std::uint32_t index, bool open) const;
 
   // PathIo

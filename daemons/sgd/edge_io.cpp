@@ -262,9 +262,9 @@ std::size_t Edge::Impl::path_mtu(NodeId egress) {
   return hooks.path_mtu ? hooks.path_mtu(egress) : kDefaultDatagram;
 }
 
-EdgeSnapshot Edge::Impl::rows() const {
+EdgeSnapshot Edge::Impl::rows(const FlowsWanted& flows) const {
   EdgeSnapshot out;
-  path.snapshot(out);
+  path.snapshot(out, flows);
   auto row = [&](std::uint32_t index, const std::string& name) {
     const Port& port = ports[index];
     EdgeSnapshot::Pod pod;

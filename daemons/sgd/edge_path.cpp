@@ -225,9 +225,26 @@ void EdgePath::expire() {
   sweep();
 }
 
-void EdgePath::snapshot(EdgeSnapshot& into) const {
+void EdgePath::snapshot(EdgeSnapshot& into, const FlowsWanted& wanted) const {
+  snapshot_out(into, wanted);
+  snapshot_in(into, wanted);
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
+    into.counters[std::string(kCounterNames[i])] = counters_[i];
+  }
+  into.counters["flows_out"] = out_.size();
+  into.counters["flows_in"] = in_.size();
+  const Reassembler::Counters& r = reassembler_.counters();
+  into.counters["reassembled"] = r.complete;
+  into.counters["reassembly_dropped"] = r.expired + r.overlap + r.overflow + r.malformed;
+}
+
+void EdgePath::snapshot_out(EdgeSnapshot& into, const FlowsWanted& wanted) const {
   Time now = io_.now();
+  std::size_t left = wanted.at_most;
   for (const auto& [key, f] : out_) {
+    if (left == 0) return;
+    if (!wanted.takes(f->destination.text())) continue;
+    --left;
     auto row = flow_row(*f, "out", now);
     row.client = endpoint_text(key.source, key.source_port);
     row.destination = f->destination.text() + ":" + std::to_string(key.destination_port);
@@ -236,7 +253,15 @@ void EdgePath::snapshot(EdgeSnapshot& into) const {
     row.instance = f->pin.instance;
     into.flows.push_back(std::move(row));
   }
+}
+
+void EdgePath::snapshot_in(EdgeSnapshot& into, const FlowsWanted& wanted) const {
+  Time now = io_.now();
+  std::size_t left = wanted.at_most;
   for (const auto& [key, f] : in_) {
+    if (left == 0) return;
+    if (!wanted.takes(names_of(*f).source)) continue;
+    --left;
     auto row = flow_row(*f, "in", now);
     row.client = endpoint_text(f->key.destination, f->key.destination_port);
     row.server = endpoint_text(f->key.source, f->key.source_port);
@@ -247,12 +272,6 @@ void EdgePath::snapshot(EdgeSnapshot& into) const {
     row.instance = f->instance;
     into.flows.push_back(std::move(row));
   }
-  for (std::size_t i = 0; i < counters_.size(); ++i) {
-    into.counters[std::string(kCounterNames[i])] = counters_[i];
-  }
-  const Reassembler::Counters& r = reassembler_.counters();
-  into.counters["reassembled"] = r.complete;
-  into.counters["reassembly_dropped"] = r.expired + r.overlap + r.overflow + r.malformed;
 }
 
 }  // namespace dmsc::sgd

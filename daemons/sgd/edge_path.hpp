@@ -129,10 +129,13 @@ class EdgePath {
   void expire();
 
   std::size_t flows() const { return out_.size() + in_.size(); }
-  void snapshot(EdgeSnapshot& into) const;
+  // Adds counters, and of each direction the flows that are wanted: there may be very many.
+  void snapshot(EdgeSnapshot& into, const FlowsWanted& wanted = {}) const;
   std::uint64_t counter(Count c) const { return counters_[static_cast<std::size_t>(c)]; }
 
  private:
+  void snapshot_out(EdgeSnapshot& into, const FlowsWanted& wanted) const;
+  void snapshot_in(EdgeSnapshot& into, const FlowsWanted& wanted) const;
   using OutTable = std::unordered_map<FlowKey, std::unique_ptr<OutFlow>, FlowHash>;
   using InKey = std::pair<NodeId, std::uint64_t>;
   using InTable = std::unordered_map<InKey, std::unique_ptr<InFlow>, FlowHash>;

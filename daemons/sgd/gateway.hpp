@@ -49,7 +49,8 @@ class Gateway final : public runtime::Service<Config> {
   // Topics (gateway_topics.cpp).
   void register_topics();
   void extend_counters();
-  void with_edge(std::function<node::Json(const EdgeSnapshot&)> make, node::TopicReply reply);
+  void with_edge(FlowsWanted flows, std::function<node::Json(const EdgeSnapshot&)> make,
+                 node::TopicReply reply);
   // Runs `ask` on the home worker and `use` with its result on the control thread.
   void from_hub(std::function<node::Json(MessageHub&)> ask, std::function<void(node::Json)> use);
 

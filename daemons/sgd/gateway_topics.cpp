@@ -13,6 +13,7 @@ using node::TopicReply;
 namespace {
 
 constexpr std::size_t kMaxRows = 10000;
+constexpr std::size_t kMaxFlows = 4096;  // of each direction: a worker forwards nothing while it copies them
 using Arguments = std::vector<std::string>;
 
 Json flow_rows(const EdgeSnapshot& snapshot, const node::Node& node) {
@@ -83,8 +84,9 @@ void Gateway::from_hub(std::function<Json(MessageHub&)> ask, std::function<void(
   });
 }
 
-void Gateway::with_edge(std::function<Json(const EdgeSnapshot&)> make, TopicReply reply) {
-  edge_->snapshot([make = std::move(make), reply = std::move(reply), alive = alive_,
+void Gateway::with_edge(FlowsWanted flows, std::function<Json(const EdgeSnapshot&)> make,
+                        TopicReply reply) {
+  edge_->snapshot(std::move(flows), [make = std::move(make), reply = std::move(reply), alive = alive_,
                    &io = node_.io()](EdgeSnapshot snapshot) {
     asio::post(io, [make, reply, alive, snapshot = std::move(snapshot)] {
       if (*alive) reply(make(snapshot));
@@ -118,10 +120,13 @@ void Gateway::register_topics() {
   });
   auto edge_topic = [this](const char* name, std::function<Json(const EdgeSnapshot&)> make) {
     node_.register_topic(name, [this, make](const Arguments&, TopicReply reply) {
-      with_edge(make, std::move(reply));
+      with_edge({}, make, std::move(reply));
     });
   };
-  edge_topic("flows", [this](const EdgeSnapshot& s) { return flow_rows(s, node_); });
+  node_.register_topic("flows", [this](const Arguments& arguments, TopicReply reply) {
+    with_edge({kMaxFlows, arguments.empty() ? "" : arguments.front()},
+              [this](const EdgeSnapshot& s) { return flow_rows(s, node_); }, std::move(reply));
+  });
   edge_topic("namespaces", namespace_rows);
   edge_topic("names", name_rows);
   edge_topic("listeners", listener_rows);
@@ -141,6 +146,7 @@ void Gateway::extend_counters() {
                  value["messages"] = messages;
                  value["pods"] = registrar_->counters();
                  with_edge(
+                     {},
                      [value](const EdgeSnapshot& snapshot) {
                        Json out = value;
                        out["edge"] = snapshot.counters;

@@ -216,7 +216,7 @@ sgd::Endpoint endpoint_of(const json& e) {
 }
 
 void show(sgd::Edge& edge) {
-  edge.snapshot([](const sgd::EdgeSnapshot& s) {
+  edge.snapshot({.at_most = 1000, .name = ""}, [](const sgd::EdgeSnapshot& s) {
     json out{{"counters", s.counters}, {"pods", json::array()}, {"flows", json::array()},
              {"addresses", json::object()}, {"listeners", json::array()}};
     for (const auto& p : s.pods) {

@@ -196,13 +196,31 @@ TEST_CASE("SE-25 L4 segments: a source name that no grant binds to the ingress i
   p.call(tcp(40000, 8080, kTcpSyn));
   const Ip4Packet in = p.b.only(2);
   EdgeSnapshot snapshot;
-  p.b.path.snapshot(snapshot);
+  p.b.path.snapshot(snapshot, {.at_most = 10, .name = ""});
   REQUIRE(snapshot.flows.size() == 1);
   CHECK(snapshot.flows[0].source.empty());
   CHECK(p.b.path.counter(Count::source_not_granted) == 1);
   // The answer finds its way all the same.
   p.b.emit(2, make_packet(p.loopback, in.source, kProtoTcp, tcp(80, 40000, kTcpSyn | kTcpAck)));
   CHECK(p.a.tun.size() == 1);
+}
+
+TEST_CASE("show flows: of very many, as many as wanted, of one name; their number among the counters") {
+  Pair p;
+  for (std::uint16_t port = 40000; port < 40005; ++port) p.call(tcp(port, 8080, kTcpSyn));
+  auto shown = [&](FlowsWanted wanted) {
+    EdgeSnapshot snapshot;
+    p.a.path.snapshot(snapshot, wanted);
+    CHECK(snapshot.counters["flows_out"] == 5);
+    CHECK(snapshot.counters["flows_in"] == 0);
+    return snapshot.flows.size();
+  };
+  CHECK(shown({}) == 0);
+  CHECK(shown({.at_most = 3, .name = ""}) == 3);
+  CHECK(shown({.at_most = 10, .name = "B/4"}) == 5);
+  CHECK(shown({.at_most = 10, .name = "B"}) == 5);
+  CHECK(shown({.at_most = 10, .name = "B/44"}) == 0);
+  CHECK(shown({.at_most = 10, .name = "A"}) == 0);
 }
 
 TEST_CASE("L4 segments: replies count only from the pinned egress and on the flow's ports") {
