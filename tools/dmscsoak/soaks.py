@@ -50,6 +50,7 @@ def seeds(*argv: str) -> Commands:
 
 SIM = "tests/sim"
 BUSY = Path(__file__).resolve().parents[2] / "tests" / "bench" / "controlplane" / "busy.py"
+FLOWS = BUSY.parents[2] / "soak" / "flows_live.py"
 SOAKS = [
     Soak("sim-seeds", "the oracle over random networks and faults, one virtual minute each",
          "sim", seeds(SIM, "--json"), 10_000),
@@ -69,6 +70,8 @@ SOAKS = [
          "soak_attack", one("tests/soak_attack", "--names", "{n}"), 10_000_000),
     Soak("flows", "50,000 flows of unmodified programs at a time through two gateways, virtual hours",
          "soak_flows", one("tests/soak_flows", "{n}"), 3),
+    Soak("flows-live", "seconds of 50,000 flows at a time through real gateways: memory, tables, answers (root)",
+         "sgd srd spad ctl dmsc-pod linkem", one(sys.executable, str(FLOWS), "{n}"), 3600),
     Soak("fib", "longest match, single and batched, beside a naive reference: 100,000 random cases a seed",
          "soak_fib", seeds("tests/soak_fib"), 100),
     Soak("fib-updates", "two readers of a FIB during 1,000,000 updates", "unit_dataplane",
