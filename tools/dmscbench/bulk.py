@@ -18,7 +18,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines
+from . import baselines, nebula
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "bulk.yaml"
@@ -106,6 +106,11 @@ def bulk() -> list[Figure]:
                 one = _gbits(lab, _host(name), pod, "pod-1", 1)
                 goal = 4 * 1.08 / 7.49 if sealed else 0.8 if router else 0.85
                 figures.append(Figure("bulk", f"{word}, {case}, beside tuntun tso", one, "Gbit/s", beside, goal))
+                if not router and nebula.installed():
+                    with nebula.overlay(lab, f"sg-1--{gateway}", "sg-1", gateway, (NEAR, FAR)) as address:
+                        overlay = _gbits(lab, address, gateway, "sg-1", 1)
+                    figures.append(Figure("bulk", f"{word}, {case}, beside nebula", one, "Gbit/s", overlay,
+                                          4.0 if sealed else 5.0))
                 four = _gbits(lab, _host(name), pod, "pod-1", 4)
                 figures.append(Figure("bulk", f"{word}, {case}, four streams beside one", four, "Gbit/s", one, 1.0))
     return figures
