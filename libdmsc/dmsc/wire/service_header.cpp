@@ -106,6 +106,47 @@ Status check_value(const TlvRule& rule, std::size_t at, ByteView value) {
   return Ok{};
 }
 
+// Whether check_fixed() finds nothing, without a word for what it finds.
+bool fixed_is_good(ByteView data) {
+  if (data.size() < kServiceFixedBytes || data[0] >> 4 != kServiceVersion) return false;
+  const unsigned kind = data[0] & 15;
+  const std::size_t header = std::size_t{data[4]} * 4;
+  auto node = [&](std::size_t at) {
+    return std::uint32_t{data[at]} << 24 | std::uint32_t{data[at + 1]} << 16 | std::uint32_t{data[at + 2]} << 8 |
+           data[at + 3];
+  };
+  return kind >= 1 && kind <= static_cast<unsigned>(PacketKind::trace) && header >= kServiceFixedBytes &&
+         header + (std::size_t{data[6]} << 8 | data[7]) == data.size() && node(24) <= kMaxNodeId &&
+         node(28) <= kMaxNodeId;
+}
+
+// Where the TLVs begin, if all of them are known and nothing is wrong with any; false otherwise, and then
+// index_tlvs() says what it is. Every packet comes by here.
+bool index_good_tlvs(ByteView header, std::uint16_t* tlv_at) {
+  std::size_t at = kServiceFixedBytes;
+  while (at < header.size()) {
+    const std::uint8_t type = header[at];
+    if (type == static_cast<std::uint8_t>(HeaderTlv::pad)) {
+      std::uint8_t padding = 0;
+      for (std::size_t i = at; i < header.size(); ++i) padding |= header[i];
+      return padding == 0 && header.size() - at <= 3;
+    }
+    if (type >= kRuleOf.size() || at + 2 > header.size()) return false;
+    const TlvRule& rule = kRuleOf[type];
+    const std::size_t size = header[at + 1];
+    if (rule.name == nullptr || tlv_at[type] != 0 || at + 2 + size > header.size()) return false;
+    if (size < rule.min || size > rule.max || (rule.step > 1 && rule.min != rule.max && size % rule.step != 0)) {
+      return false;
+    }
+    if (rule.type == HeaderTlv::offset && load_bytes(&header[at + 2], 4) > load_bytes(&header[at + 6], 4)) {
+      return false;
+    }
+    tlv_at[type] = static_cast<std::uint16_t>(at);
+    at += 2 + size;
+  }
+  return true;
+}
+
 // Appends TLVs and remembers the first field that is over its bound.
 class TlvWriter {
  public:
@@ -219,9 +260,14 @@ Result<ServicePacket> ServicePacket::parse_for_error(std::span<std::uint8_t> dat
 }
 
 Result<ServicePacket> ServicePacket::parse(std::span<std::uint8_t> datagram, Unknown unknown) {
-  if (Status s = check_fixed(datagram); !s) return s.error();
   ServicePacket packet;
   packet.data_ = datagram;
+  if (fixed_is_good(datagram) &&
+      index_good_tlvs(ByteView(datagram).first(std::size_t{datagram[4]} * 4), packet.tlv_at_.data())) {
+    return packet;
+  }
+  packet.tlv_at_ = {};
+  if (Status s = check_fixed(datagram); !s) return s.error();
   if (Status s = packet.index_tlvs(unknown); !s) return s.error();
   return packet;
 }
