@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "dmsc/dataplane/link_record.hpp"
+#include "dmsc/dataplane/peer_sockets.hpp"
 #include "dmsc/dataplane/reclaimer.hpp"
 #include "dmsc/dataplane/worker_impl.hpp"
 
@@ -12,43 +14,6 @@ namespace {
 
 constexpr unsigned kMaxWorkers = 64;
 constexpr std::uint32_t kMaxLinkId = 65535;  // link ids index a table
-
-// Links with the same local address and interface share sockets; the source address tells them apart.
-struct SocketGroup {
-  SocketAddress local;
-  std::string interface;
-  std::vector<std::uint16_t> ports;
-  unsigned users = 0;
-  std::vector<int> fds;  // the workers'
-};
-
-struct LinkRecord {
-  LinkSockets sockets;
-  unsigned group = 0;
-  std::optional<Neighbour> neighbour;
-  std::shared_ptr<LinkState> state;  // kept over a flap: keys, counters and windows go on
-  NodeId state_node;
-  SessionId state_session;
-  LinkCounterValues earlier;  // of states before
-};
-
-LinkCounterValues sum(const LinkState& state) {
-  LinkCounterValues out;
-  for (const WorkerLink& w : state.per_worker) {
-    out.packets_in += w.counters.packets_in.get();
-    out.bytes_in += w.counters.bytes_in.get();
-    out.packets_out += w.counters.packets_out.get();
-    out.bytes_out += w.counters.bytes_out.get();
-  }
-  return out;
-}
-
-void add(LinkCounterValues& to, const LinkCounterValues& more) {
-  to.packets_in += more.packets_in;
-  to.bytes_in += more.bytes_in;
-  to.packets_out += more.packets_out;
-  to.bytes_out += more.bytes_out;
-}
 
 class DataPlaneImpl final : public DataPlane {
  public:
@@ -95,6 +60,8 @@ class DataPlaneImpl final : public DataPlane {
   Result<unsigned> open_group(const LinkSockets& link);
   std::unique_ptr<LinkEntry> make_entry(const LinkRecord& record) const;
   void publish();
+  UdpOptions socket_options() const;
+  void connect_peers();
 
   DataPlaneConfig config_;
   QsbrReclaimer reclaimer_;  // outlives what retires into it
@@ -104,6 +71,7 @@ class DataPlaneImpl final : public DataPlane {
   std::vector<std::unique_ptr<WorkerImpl>> workers_;
   std::vector<Worker*> worker_pointers_;
   std::vector<std::optional<SocketGroup>> groups_;
+  PeerSockets peer_sockets_{workers_};
   std::map<LinkId, LinkRecord> links_;
 };
 
@@ -116,6 +84,13 @@ Status DataPlaneImpl::make_workers() {
     workers_.push_back(std::move(*worker));
   }
   return Ok{};
+}
+
+UdpOptions DataPlaneImpl::socket_options() const {
+  UdpOptions options;
+  options.buffer_bytes = 4 << 20;
+  options.trains = config_.offloads.receive;
+  return options;
 }
 
 Result<unsigned> DataPlaneImpl::open_group(const LinkSockets& link) {
@@ -132,11 +107,9 @@ Result<unsigned> DataPlaneImpl::open_group(const LinkSockets& link) {
   SocketGroup group{link.local, link.interface, {}, 1, {}};
   std::vector<UniqueFd> fds;
   for (unsigned i = 0; i < config_.workers; ++i) {
-    UdpOptions options;
+    UdpOptions options = socket_options();
     options.interface = link.interface;
-    options.buffer_bytes = 4 << 20;
     options.any_port_if_taken = true;
-    options.trains = config_.offloads.receive;
     auto port = static_cast<std::uint16_t>(link.base_port + i);
     auto fd = open_udp(link.local.with_port(port), options);
     if (!fd) return with_context("link " + link.name + ": data socket", fd.error());
@@ -171,7 +144,22 @@ Result<std::vector<std::uint16_t>> DataPlaneImpl::open_link(const LinkSockets& l
 
 std::vector<int> DataPlaneImpl::sockets(LinkId link) const {
   auto it = links_.find(link);
-  return it == links_.end() ? std::vector<int>{} : groups_[it->second.group]->fds;
+  if (it == links_.end()) return {};
+  const LinkRecord& record = it->second;
+  std::vector<int> out = groups_[record.group]->fds;
+  for (const SocketAddress& peer : record.peers) {
+    std::vector<int> connected = peer_sockets_.of({record.group, peer});
+    out.insert(out.end(), connected.begin(), connected.end());
+  }
+  return out;
+}
+
+void DataPlaneImpl::connect_peers() {
+  std::vector<Source> wanted;
+  for (const auto& [id, record] : links_) {
+    for (const SocketAddress& peer : record.peers) wanted.push_back({record.group, peer});
+  }
+  peer_sockets_.follow(wanted, groups_, socket_options());
 }
 
 void DataPlaneImpl::close_link(LinkId link) {
@@ -180,6 +168,7 @@ void DataPlaneImpl::close_link(LinkId link) {
   unsigned group = it->second.group;
   links_.erase(it);
   publish();
+  connect_peers();
   if (--groups_[group]->users > 0) return;
   groups_[group].reset();
   for (auto& worker : workers_) worker->remove_socket(group);
@@ -201,7 +190,12 @@ void DataPlaneImpl::set_neighbour(const Neighbour& neighbour) {
     record.state_session = neighbour.session;
   }
   record.neighbour = neighbour;
+  record.peers.clear();
+  for (std::uint16_t port : neighbour.worker_ports) {
+    record.peers.push_back(neighbour.address.with_port(port));
+  }
   publish();
+  connect_peers();
 }
 
 void DataPlaneImpl::clear_neighbour(LinkId link) {
@@ -218,7 +212,7 @@ std::unique_ptr<LinkEntry> DataPlaneImpl::make_entry(const LinkRecord& record) c
   entry->node = n.node;
   entry->session = n.session;
   entry->sockets = record.group;
-  for (std::uint16_t port : n.worker_ports) entry->addresses.push_back(n.address.with_port(port));
+  entry->addresses = record.peers;
   entry->mtu = n.mtu;
   entry->state = record.state;
   for (const auto& [id, secret] : keys_.keys()) {

@@ -79,7 +79,8 @@ class DataPlane {
   // and cause.
   virtual Result<std::vector<std::uint16_t>> open_link(const LinkSockets& link) = 0;
   virtual void close_link(LinkId link) = 0;
-  // The sockets of an open link, for what concerns them and not their datagrams; the workers' to close.
+  // The sockets of an open link, for what concerns them and not their datagrams; the workers' to close. They change
+  // with set_neighbour().
   virtual std::vector<int> sockets(LinkId link) const = 0;
   // Keys of every id in the chain, both directions, are derived for every neighbour.
   virtual void set_keys(const crypto::KeyChain& keys) = 0;

@@ -2,15 +2,15 @@
 
 #include <netinet/udp.h>
 
+#include <cerrno>
 #include <cstring>
 
 namespace dmsc::dataplane {
 
 ReceiveBatch::ReceiveBatch()
-    : memory_(new std::uint8_t[kSize * kStride]), close_(new std::uint8_t[kSize * kCloseBytes]) {
+    : memory_(new std::uint8_t[kSize * kStride]), close_(new std::uint8_t[kSize * kCloseStride]) {
   for (unsigned i = 0; i < kSize; ++i) {
     messages_[i] = {};
-    messages_[i].msg_hdr.msg_name = &names_[i];
     messages_[i].msg_hdr.msg_iov = iov_[i].data();
     messages_[i].msg_hdr.msg_control = controls_[i].bytes.data();
   }
@@ -29,21 +29,26 @@ void ReceiveBatch::lay_out(bool together) {
   }
 }
 
-unsigned ReceiveBatch::receive(int fd) {
-  for (unsigned i = 0; i < kSize; ++i) {  // what the kernel writes, and only that
-    messages_[i].msg_hdr.msg_namelen = sizeof names_[i];
-    messages_[i].msg_hdr.msg_controllen = controls_[i].bytes.size();
+ReceiveBatch::Received ReceiveBatch::receive(int fd, bool sources) {
+  const unsigned first = used_, room = kSize - used_;
+  for (unsigned i = first; i < kSize; ++i) {  // what the kernel writes, and only that
+    msghdr& header = messages_[i].msg_hdr;
+    header.msg_name = sources ? &names_[i] : nullptr;
+    header.msg_namelen = sources ? sizeof names_[i] : 0;
+    header.msg_controllen = controls_[i].bytes.size();
   }
-  int n = ::recvmmsg(fd, messages_.data(), kSize, MSG_DONTWAIT, nullptr);
-  if (n <= 0) return 0;
-  take(static_cast<unsigned>(n));
-  return static_cast<unsigned>(n);
+  int n = ::recvmmsg(fd, &messages_[first], room, MSG_DONTWAIT, nullptr);
+  if (n <= 0) return {first, 0, false, n < 0 && errno == EAGAIN};
+  const auto count = static_cast<unsigned>(n);
+  take(first, count);
+  used_ += count;
+  return {first, count, count == room, count < room};
 }
 
 // Finds each message in one piece, and the layout that suits the next ones.
-void ReceiveBatch::take(unsigned count) {
+void ReceiveBatch::take(unsigned first, unsigned count) {
   bool small = true;
-  for (unsigned i = 0; i < count; ++i) {
+  for (unsigned i = first; i < first + count; ++i) {
     bool fits = messages_[i].msg_len <= kCloseBytes;
     small = small && fits;
     data_[i] = together_ && fits ? close(i) : wide(i);

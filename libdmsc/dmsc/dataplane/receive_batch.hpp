@@ -1,4 +1,4 @@
-// Buffers of one recvmmsg call. Each holds a datagram or, where the kernel kept a train whole (UDP_GRO), a
+// Buffers of a round's recvmmsg calls, of one socket or several. Each holds a datagram or, where the kernel kept a train whole (UDP_GRO), a
 // train of datagrams of one source and one size, the last of which may be shorter.
 //
 // Buffers big enough for a train are so far apart that each datagram costs a page walk. So while only small
@@ -21,8 +21,17 @@ class ReceiveBatch {
  public:
   static constexpr unsigned kSize = 64;
   ReceiveBatch();
-  // Messages received, 0 if none wait; errors of the socket count as none.
-  unsigned receive(int fd);
+  struct Received {
+    unsigned first = 0, count = 0;  // the messages
+    bool full = false;     // as many as there was room for: more may wait
+    bool drained = false;  // none waits
+  };
+  // Into the buffers still free. `sources`: who sent each is wanted, which costs a copy; a connected socket tells
+  // that itself. Errors of the socket count as no message.
+  Received receive(int fd, bool sources);
+  unsigned room() const { return kSize - used_; }
+  bool empty() const { return used_ == 0; }
+  void reuse() { used_ = 0; }  // what was received is no longer needed
   std::span<std::uint8_t> message(unsigned i) { return {data_[i], messages_[i].msg_len}; }
   // Size of the datagrams in message i, all but the last: the message's own if it is no train.
   std::size_t segment(unsigned i) const;
@@ -36,7 +45,7 @@ class ReceiveBatch {
  private:
   static constexpr std::size_t kBufferBytes = 65536, kCloseBytes = 2048;
   // Not a power of two apart, so that the first lines of all buffers do not share a cache set.
-  static constexpr std::size_t kStride = kBufferBytes + 3 * 64;
+  static constexpr std::size_t kStride = kBufferBytes + 3 * 64, kCloseStride = kCloseBytes + 3 * 64;
   struct alignas(cmsghdr) Control {
     std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> bytes;
   };
@@ -45,14 +54,15 @@ class ReceiveBatch {
     sockaddr_in v4;
     sockaddr_in6 v6;
   };
-  std::uint8_t* close(unsigned i) { return close_.get() + i * kCloseBytes; }
+  std::uint8_t* close(unsigned i) { return close_.get() + i * kCloseStride; }
   std::uint8_t* wide(unsigned i) { return memory_.get() + i * kStride; }
   void lay_out(bool together);
-  void take(unsigned count);
+  void take(unsigned first, unsigned count);
 
   std::unique_ptr<std::uint8_t[]> memory_;  // not initialised: pages never used cost nothing
   std::unique_ptr<std::uint8_t[]> close_;
   bool together_ = false;
+  unsigned used_ = 0;
   std::array<std::uint8_t*, kSize> data_;
   std::array<Name, kSize> names_;
   std::array<std::array<iovec, 2>, kSize> iov_;

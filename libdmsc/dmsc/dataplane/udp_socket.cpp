@@ -81,6 +81,22 @@ Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options)
   return fd;
 }
 
+Result<UniqueFd> open_beside(int shared, const SocketAddress& peer, UdpOptions options) {
+  auto local = local_address(shared);
+  if (!local) return local.error();
+  // Of the same user only (SO_REUSEPORT), and not before `shared` had its port to itself: no other program gets in.
+  set_int(shared, SOL_SOCKET, SO_REUSEPORT, 1);
+  options.share_port = true;
+  options.any_port_if_taken = false;
+  auto fd = open_udp(*local, options);
+  if (!fd) return fd.error();
+  if (::connect(fd->get(), peer.data(), peer.size()) != 0) {
+    return make_error(Errc::unavailable, "cannot connect UDP ", local->text(), " to ", peer.text(), ": ",
+                      std::strerror(errno));
+  }
+  return fd;
+}
+
 bool receive_trains(int fd, bool on) {
   int value = on ? 1 : 0;
   return setsockopt(fd, IPPROTO_UDP, UDP_GRO, &value, sizeof value) == 0;

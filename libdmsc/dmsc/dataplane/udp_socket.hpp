@@ -36,6 +36,10 @@ struct UdpOptions {
 Result<UniqueFd> open_udp(const SocketAddress& local, const UdpOptions& options);
 Result<SocketAddress> local_address(int fd);
 
+// A socket with the address and port of `shared` that gets what `peer` sends to them; what others send still goes to
+// `shared`. What arrives between its bind() and its connect() may come from anybody.
+Result<UniqueFd> open_beside(int shared, const SocketAddress& peer, UdpOptions options);
+
 // Whether the socket receives trains (UDP_GRO), from now on; false where the kernel cannot.
 bool receive_trains(int fd, bool on);
 

@@ -11,6 +11,7 @@
 
 #include "dmsc/dataplane/burst.hpp"
 #include "dmsc/dataplane/busy_poll.hpp"
+#include "dmsc/dataplane/data_socket.hpp"
 #include "dmsc/dataplane/link_table.hpp"
 #include "dmsc/dataplane/offloads.hpp"
 #include "dmsc/dataplane/outbox.hpp"
@@ -40,6 +41,9 @@ class WorkerImpl final : public Worker {
   // The data socket of a socket group; takes the descriptor over. Any thread.
   void add_socket(unsigned sockets, UniqueFd fd);
   void remove_socket(unsigned sockets);
+  // Likewise one connected to `peer`, for receiving only. What waits in it when it is removed is still received.
+  void add_peer_socket(unsigned sockets, const SocketAddress& peer, UniqueFd fd);
+  void remove_peer_socket(int fd);
   void set_offloads(const Offloads& offloads);
 
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
@@ -83,7 +87,10 @@ class WorkerImpl final : public Worker {
   int wait_ms() const;
 
   // worker_receive.cpp
-  void receive_ready(unsigned sockets, int fd);
+  void receive_ready(DataSocket& socket);
+  bool receive_some(DataSocket& socket);
+  void receive_sources(const DataSocket& socket, unsigned first, unsigned end);
+  void finish_batch();
   void receive_message(unsigned i, const LinkEntry* entry);
   void receive(std::span<std::uint8_t> datagram, const LinkEntry& entry);
   void process_burst();
@@ -146,9 +153,11 @@ class WorkerImpl final : public Worker {
   std::thread thread_;
 
   std::vector<UniqueFd> sockets_;  // by socket group
+  std::unordered_map<int, UniqueFd> peer_sockets_;
   Outbox outbox_;
   std::unique_ptr<class ReceiveBatch> batch_;
   Burst burst_;
+  unsigned receive_turns_ = 1;
 
   std::unordered_map<std::uint32_t, OpenProbe> open_probes_;
   runtime::log::RateLimiter errors_;

@@ -20,6 +20,8 @@ namespace dmsc::dataplane {
 namespace {
 
 constexpr int kMaxEvents = 64;
+// With more descriptors ready than this each socket gets a smaller share of the round.
+constexpr int kFewEvents = 4;
 // An idle worker still turns once in this time, so that a watchdog sees it alive.
 constexpr Duration kIdleRound = seconds(1);
 
@@ -93,6 +95,7 @@ void WorkerImpl::run() {
     reader.online();
     now_ = runtime::now();
     table_ = shared_.table.load(std::memory_order_acquire);
+    receive_turns_ = n > kFewEvents ? 1 : 4;
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       auto it = watches_.find(event.data.fd);
@@ -100,6 +103,7 @@ void WorkerImpl::run() {
       auto watch = it->second;             // stays alive if it unwatches itself
       watch->ready(event.events);
     }
+    finish_batch();
     run_posted();
     run_timers();
     outbox_.flush();
@@ -213,34 +217,6 @@ void WorkerImpl::watch(int fd, std::uint32_t events, std::function<void(std::uin
 
 void WorkerImpl::unwatch_fd(int fd) {
   if (watches_.erase(fd) != 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-}
-
-void WorkerImpl::add_socket(unsigned sockets, UniqueFd fd) {
-  auto shared = std::make_shared<UniqueFd>(std::move(fd));
-  post([this, sockets, shared] {
-    if (sockets >= sockets_.size()) sockets_.resize(sockets + 1);
-    int raw = shared->get();
-    sockets_[sockets] = std::move(*shared);
-    watch(raw, EPOLLIN, [this, sockets, raw](std::uint32_t) { receive_ready(sockets, raw); });
-  });
-}
-
-void WorkerImpl::remove_socket(unsigned sockets) {
-  post([this, sockets] {
-    if (sockets >= sockets_.size() || !sockets_[sockets]) return;
-    outbox_.flush();
-    unwatch_fd(sockets_[sockets].get());
-    sockets_[sockets].reset();
-  });
-}
-
-void WorkerImpl::set_offloads(const Offloads& offloads) {
-  post([this, offloads] {
-    outbox_.join(offloads.segment);
-    for (const UniqueFd& socket : sockets_) {
-      if (socket) (void)receive_trains(socket.get(), offloads.receive);
-    }
-  });
 }
 
 std::uint64_t WorkerImpl::random() {

@@ -20,22 +20,48 @@ unsigned worker_of_flow(std::uint64_t flow, unsigned workers) {
   return static_cast<unsigned>((z >> 32) % workers);
 }
 
-void WorkerImpl::receive_ready(unsigned sockets, int fd) {
-  // A bounded share per round: timers and other links get their turn under flood.
-  for (int turn = 0; turn < 4; ++turn) {
-    unsigned n = batch_->receive(fd);
-    const LinkEntry* entry = nullptr;
-    for (unsigned i = 0; i < n; ++i) {
-      if (i == 0 || !batch_->same_source(i, i - 1)) {
-        entry = table_ != nullptr ? table_->find_source(sockets, batch_->from(i)) : nullptr;
-      }
-      receive_message(i, entry);
-    }
-    process_burst();
-    if (n > 0 && sink_ != nullptr) sink_->batch_over();
-    outbox_.flush();  // the buffers are about to be reused
-    if (n < ReceiveBatch::kSize) return;
+// A bounded share per round: timers and other sockets get their turn under flood.
+void WorkerImpl::receive_ready(DataSocket& socket) {
+  constexpr unsigned kLeastRoom = 16;
+  for (unsigned turn = 0; turn < receive_turns_; ++turn) {
+    if (batch_->room() < kLeastRoom) finish_batch();
+    if (!receive_some(socket)) return;
   }
+}
+
+// One receive call; false if nothing is left to receive.
+bool WorkerImpl::receive_some(DataSocket& socket) {
+  const bool sources = !socket.only_peer();
+  const ReceiveBatch::Received got = batch_->receive(socket.fd(), sources);
+  const unsigned end = got.first + got.count;
+  if (sources) {
+    receive_sources(socket, got.first, end);
+    socket.received(got.count, got.drained, now_);
+  } else {
+    const LinkEntry* entry =
+        table_ != nullptr ? table_->find_source(socket.sockets(), socket.peer()) : nullptr;
+    for (unsigned i = got.first; i < end; ++i) receive_message(i, entry);
+  }
+  return got.full;
+}
+
+void WorkerImpl::receive_sources(const DataSocket& socket, unsigned first, unsigned end) {
+  const LinkEntry* entry = nullptr;
+  for (unsigned i = first; i < end; ++i) {
+    if (i == first || !batch_->same_source(i, i - 1)) {
+      entry = table_ != nullptr ? table_->find_source(socket.sockets(), batch_->from(i)) : nullptr;
+    }
+    receive_message(i, entry);
+  }
+}
+
+// What this round's sockets had goes on together, in its order; then the buffers are free again.
+void WorkerImpl::finish_batch() {
+  if (batch_->empty()) return;
+  process_burst();
+  if (sink_ != nullptr) sink_->batch_over();
+  outbox_.flush();
+  batch_->reuse();
 }
 
 void WorkerImpl::receive_message(unsigned i, const LinkEntry* entry) {

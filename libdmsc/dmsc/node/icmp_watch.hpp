@@ -20,7 +20,7 @@ class IcmpWatch {
   using Heard = std::function<void(const dataplane::SocketAddress& whom)>;
   IcmpWatch(boost::asio::io_context& io, Heard heard);
   ~IcmpWatch();
-  // Does nothing where the kernel cannot: hints make fail-over faster, nothing else. `fd` is closed by its
+  // Does nothing where the kernel cannot, or for a socket watched already: hints make fail-over faster, nothing else. `fd` is closed by its
   // owner, which ends the watch of it. Once watched, a call on the socket may fail once with the error of an
   // earlier datagram: to be tried again.
   void add(int fd, int family);

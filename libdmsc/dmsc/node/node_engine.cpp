@@ -114,6 +114,7 @@ void NodeImpl::take(const linkstate::AdjacencyUp& up) {
   neighbour.mtu = wire::kLeastLinkMtu;  // what it carries follows
   link->data = neighbour;
   plane_->set_neighbour(neighbour);
+  for (int fd : plane_->sockets(up.link)) data_errors_.add(fd, link->local.family());
   routes_.link_up(up.link, up.neighbour, link->settings.metric);
   log::info("adjacency-up", {{"link", link->settings.name}, {"neighbour", up.neighbour_name},
                              {"node", up.neighbour.value}});

@@ -23,7 +23,7 @@ struct Receiver {
   // Everything that waits, datagram by datagram; `messages` counts what the kernel gave.
   std::vector<std::string> take() {
     std::vector<std::string> out;
-    while (unsigned n = batch.receive(fd.get())) {
+    for (batch.reuse(); unsigned n = batch.receive(fd.get(), true).count; batch.reuse()) {
       messages += n;
       for (unsigned i = 0; i < n; ++i) {
         auto message = batch.message(i);
@@ -233,7 +233,33 @@ TEST_CASE("D3 receive: datagrams of one source are known as such, others are not
     from->push(receiver, "x");
     from->outbox.flush();
   }
-  REQUIRE(receiver.batch.receive(receiver.fd.get()) == 3);
+  REQUIRE(receiver.batch.receive(receiver.fd.get(), true).count == 3);
   CHECK(receiver.batch.same_source(0, 1));
   CHECK_FALSE(receiver.batch.same_source(1, 2));
+}
+
+TEST_CASE("D16 receive: what several sockets had lies in the buffers together until they are given back") {
+  Sender one;
+  Receiver first(false), second(false);
+  for (Receiver* to : {&first, &second}) {
+    for (unsigned i = 0; i < 40; ++i) {
+      one.push(*to, (to == &first ? "first " : "second ") + std::to_string(i));
+      one.outbox.flush();
+    }
+  }
+  ReceiveBatch& batch = first.batch;
+  auto text = [&](unsigned i) { return std::string(as_text(batch.message(i))); };
+  auto got = batch.receive(first.fd.get(), false);
+  CHECK((got.first == 0 && got.count == 40 && !got.full && got.drained));
+  got = batch.receive(second.fd.get(), true);
+  CHECK((got.first == 40 && got.count == 24 && got.full && !got.drained));
+  CHECK(batch.room() == 0);
+  for (unsigned i = 0; i < 40; ++i) CHECK(text(i) == "first " + std::to_string(i));
+  for (unsigned i = 40; i < 64; ++i) CHECK(text(i) == "second " + std::to_string(i - 40));
+  batch.reuse();
+  got = batch.receive(second.fd.get(), false);
+  CHECK((got.first == 0 && got.count == 16 && got.drained));
+  CHECK(text(15) == "second 39");
+  got = batch.receive(second.fd.get(), false);
+  CHECK((got.count == 0 && got.drained));
 }
