@@ -111,9 +111,10 @@ def test_overload_of_a_link_at_twice_its_rate_loses_no_control_and_wastes_nothin
 
 
 
-def test_messages_of_all_sizes_run_once_through_loss_and_reordering(line2):
-    """5 % lost each way, and datagrams that overtake each other (duplication: tests/unit/sgd/messages_test.cpp)."""
-    line2.set("sg-1--sr-1", loss="5%", delay="5ms", jitter="4ms", reorder="on")
+def test_messages_of_all_sizes_run_once_through_loss_duplication_and_reordering(line2):
+    """5 % lost each way, 5 % there twice, and datagrams, copies too, that overtake each other."""
+    link = "sg-1--sr-1"
+    line2.set(link, loss="5%", duplicate="5%", delay="5ms", jitter="4ms", reorder="on")
     try:
         done = load(line2, "pod-1", "B/2", 600, 150, "5s").wait(60)
         print(f"{done.ok} of {done.sent} answered, p99 {done.p99_ms:.0f} ms, run twice: {done.twice}")
@@ -121,5 +122,9 @@ def test_messages_of_all_sizes_run_once_through_loss_and_reordering(line2):
         reply = line2.exec("pod-1", "sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' m | "
                            f"{program('dmsc-pod')} call B/2 - --deadline 30s", timeout=40).stdout
         assert reply.count("m") >= 1_000_000
+        ways = next(row for row in line2.emulator.show() if row["name"] == link)["ways"]
+        assert all(way["duplicated"] > 50 and way["lost"] > 50 for way in ways), ways
+        drops = line2.show("sr-1", "counters")["data"]["drops"]
+        assert drops.get("replay", 0) > 0, drops     # copies end at the next node
     finally:
-        line2.set("sg-1--sr-1", loss="0%", delay="0ms", jitter="0ms", reorder="off")
+        line2.set(link, loss="0%", duplicate="0%", delay="0ms", jitter="0ms", reorder="off")

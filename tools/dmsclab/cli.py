@@ -12,7 +12,7 @@ from .errors import LabError
 from .lab import BASE, Lab
 
 EPILOG = """
-Links are named A--B. settings: delay=20ms jitter=2ms loss=1% rate=10Mbit/s queue=64kB burst=3kB
+Links are named A--B. settings: delay=20ms jitter=2ms loss=1% duplicate=1% rate=10Mbit/s queue=64kB burst=3kB
 reorder=on|off. The lab is the only one that is up, unless --name (or DMSC_LAB) says which.
 """
 
@@ -85,16 +85,17 @@ def _status(lab: Lab) -> None:
         print(f"{name:<16} {p['state']:<9} {p['pid'] or '-':>7} {p['starts']:>6}  {text}")
     links = lab.emulator.show()
     if links:
-        print(f"{'LINK':<16} {'FROM':<9} {'FRAMES':>9} {'LOST':>6} {'CUT':>6} {'FULL':>6}  SETTINGS")
+        print(f"{'LINK':<16} {'FROM':<9} {'FRAMES':>9} {'LOST':>6} {'TWICE':>6} {'CUT':>6} {'FULL':>6}  SETTINGS")
     for link in links:
         for way, sender in zip(link["ways"], lab.plan.topology.link(link["name"]).ends):
-            print(f"{link['name']:<16} {sender:<9} {way['frames']:>9} {way['lost']:>6} {way['cut']:>6} "
+            print(f"{link['name']:<16} {sender:<9} {way['frames']:>9} {way['lost']:>6} {way['duplicated']:>6} {way['cut']:>6} "
                   f"{way['queue_full']:>6}  {_unusual(way['settings'])}")
 
 
 def _unusual(settings: str) -> str:
     """The settings that are not the emulator's defaults."""
-    plain = {"delay=0ms", "jitter=0ms", "loss=0%", "rate=unlimited", "queue=262144B", "burst=0B", "reorder=off", "cut=off"}
+    plain = {"delay=0ms", "jitter=0ms", "loss=0%", "duplicate=0%", "rate=unlimited", "queue=262144B", "burst=0B",
+             "reorder=off", "cut=off"}
     return " ".join(word for word in settings.split() if word not in plain) or "-"
 
 

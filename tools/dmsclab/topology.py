@@ -122,7 +122,7 @@ def _node(name: str, value: Any, where: str) -> Node:
 
 
 LINK_KEYS = {"metric", "emulate", "mtu", "bandwidth", "liveness"}
-EMULATOR_KEYS = {"delay", "jitter", "loss", "rate", "queue", "burst", "reorder"}
+EMULATOR_KEYS = {"delay", "jitter", "loss", "duplicate", "rate", "queue", "burst", "reorder"}
 
 
 def _link(value: Any, defaults: dict[str, Any], nodes: dict[str, Node], where: str) -> Link:

@@ -42,6 +42,7 @@ json show_way(const Link& link, int side, Nanoseconds now) {
           {"bytes", c.bytes},
           {"cut", c.cut},
           {"lost", c.lost},
+          {"duplicated", c.duplicated},
           {"queue_full", c.queue_full},
           {"waiting", way.waiting.size()},
           {"backlog_bytes", way.direction.backlog(now)},

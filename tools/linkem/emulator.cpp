@@ -88,11 +88,12 @@ void Emulator::receive(Link& link, int side) {
     const int count = link.ports[side]->receive([&](std::span<const std::uint8_t> frame) {
       const auto decision = way.direction.admit(arrival, frame.size(), random_);
       if (decision.fate != Fate::pass) return;
-      if (decision.due <= arrival && way.waiting.empty()) {
-        out.send(frame);
-      } else {
-        way.waiting.push({decision.due, ++order_, {frame.begin(), frame.end()}});
-      }
+      auto leave = [&](Nanoseconds due) {
+        if (due <= arrival && way.waiting.empty()) return out.send(frame);
+        way.waiting.push({due, ++order_, {frame.begin(), frame.end()}});
+      };
+      leave(decision.due);
+      if (decision.copy_due) leave(*decision.copy_due);
     });
     if (count < Port::kBatch) return;
   }

@@ -42,6 +42,18 @@ Direction::Decision Direction::admit(Nanoseconds now, std::uint64_t bytes, Rando
     virtual_clock_ = std::max(virtual_clock_, now) + serialisation(bytes);
     departure = std::max(now, virtual_clock_ - serialisation(parameters_.burst_bytes));
   }
+  Decision out{Fate::pass, propagated(departure, random)};
+  ++counters_.frames;
+  counters_.bytes += bytes;
+  if (parameters_.duplicate > 0 && even(random) < parameters_.duplicate) {
+    out.copy_due = propagated(departure, random);
+    ++counters_.duplicated;
+  }
+  return out;
+}
+
+Nanoseconds Direction::propagated(Nanoseconds departure, Random& random) {
+  std::uniform_real_distribution<double> even(0, 1);
   Nanoseconds delay = parameters_.delay;
   if (parameters_.jitter.count() > 0) {
     const double swing = (2 * even(random) - 1) * static_cast<double>(parameters_.jitter.count());
@@ -50,9 +62,7 @@ Direction::Decision Direction::admit(Nanoseconds now, std::uint64_t bytes, Rando
   Nanoseconds due = departure + delay;
   if (!parameters_.reorder) due = std::max(due, last_due_);
   last_due_ = std::max(last_due_, due);
-  ++counters_.frames;
-  counters_.bytes += bytes;
-  return {Fate::pass, due};
+  return due;
 }
 
 void Direction::configure(Nanoseconds now, const Parameters& parameters) {

@@ -68,9 +68,9 @@ std::string set_rate(std::string_view value, std::uint64_t& out) {
   return {};
 }
 
-std::string set_loss(std::string_view value, double& out) {
+std::string set_share(std::string_view key, std::string_view value, double& out) {
   const auto share = quantity(value, kShares);
-  if (!share || *share > 1) return bad("loss", value, "a share from 0% to 100%");
+  if (!share || *share > 1) return bad(key, value, "a share from 0% to 100%");
   out = *share;
   return {};
 }
@@ -103,20 +103,21 @@ std::string apply_setting(std::string_view setting, Parameters& out) {
   const std::string_view key = setting.substr(0, equals), value = setting.substr(equals + 1);
   if (key == "delay") return set_time(key, value, out.delay);
   if (key == "jitter") return set_time(key, value, out.jitter);
-  if (key == "loss") return set_loss(value, out.loss);
+  if (key == "loss") return set_share(key, value, out.loss);
+  if (key == "duplicate") return set_share(key, value, out.duplicate);
   if (key == "rate") return set_rate(value, out.rate_bps);
   if (key == "queue") return set_bytes(key, value, out.queue_bytes);
   if (key == "burst") return set_bytes(key, value, out.burst_bytes);
   if (key == "reorder") return set_switch(key, value, out.reorder);
   if (key == "cut") return set_switch(key, value, out.cut);
   return "unknown key '" + std::string(key) +
-         "' (known: delay jitter loss rate queue burst reorder cut)";
+         "' (known: delay jitter loss duplicate rate queue burst reorder cut)";
 }
 
 std::string describe(const Parameters& p) {
   const auto on = [](bool value) { return value ? "on" : "off"; };
   return "delay=" + time_text(p.delay) + " jitter=" + time_text(p.jitter) +
-         " loss=" + share_text(p.loss) +
+         " loss=" + share_text(p.loss) + " duplicate=" + share_text(p.duplicate) +
          " rate=" + (p.rate_bps == 0 ? "unlimited" : std::to_string(p.rate_bps) + "bit/s") +
          " queue=" + std::to_string(p.queue_bytes) + "B burst=" + std::to_string(p.burst_bytes) +
          "B reorder=" + on(p.reorder) + " cut=" + on(p.cut);

@@ -150,15 +150,44 @@ TEST_CASE("linkem: settings are strict and describe() gives them back") {
     CHECK(apply_setting(wrong, p) != "");
   }
   CHECK(describe(p) == describe(Parameters{}));
-  for (const char* right : {"delay=1.5ms", "jitter=250us", "loss=0.5%", "rate=2.5Mbit/s",
+  for (const char* right : {"delay=1.5ms", "jitter=250us", "loss=0.5%", "duplicate=2%", "rate=2.5Mbit/s",
                             "queue=64KiB", "burst=3kB", "reorder=on", "cut=on"}) {
     INFO(right);
     CHECK(apply_setting(right, p) == "");
   }
   const std::string text = describe(p);
   CHECK(text ==
-        "delay=1500us jitter=250us loss=0.5% rate=2500000bit/s queue=65536B burst=3000B reorder=on "
+        "delay=1500us jitter=250us loss=0.5% duplicate=2% rate=2500000bit/s queue=65536B burst=3000B reorder=on "
         "cut=on");
   REQUIRE(apply_setting("rate=unlimited", p) == "");
   CHECK(p.rate_bps == 0);
+}
+
+TEST_CASE("linkem: duplicates arrive besides their frames, each with a delay of its own") {
+  for (const bool reorder : {false, true}) {
+    Direction d = with({"delay=20ms", "jitter=5ms", "duplicate=10%", reorder ? "reorder=on" : "reorder=off"});
+    Random random(11);
+    int copies = 0, before = 0;
+    for (int i = 0; i < 5000; ++i) {
+      const auto decision = d.admit(i * 100us, 100, random);
+      REQUIRE(decision.fate == Fate::pass);
+      if (!decision.copy_due) continue;
+      ++copies;
+      before += *decision.copy_due < decision.due;
+      CHECK(*decision.copy_due <= i * 100us + 25ms);
+    }
+    CHECK((copies > 400 && copies < 600));
+    CHECK(d.counters().duplicated == static_cast<std::uint64_t>(copies));
+    CHECK(d.counters().frames == 5000);
+    CHECK((before > 0) == reorder);
+  }
+  Direction plain = with({"duplicate=100%"});
+  Random random(1);
+  CHECK(plain.admit(3ms, 100, random).copy_due == 3ms);
+  Direction lossy = with({"duplicate=100%", "loss=100%"});
+  CHECK_FALSE(lossy.admit(3ms, 100, random).copy_due);
+  Parameters p;
+  CHECK(apply_setting("duplicate=0.5%", p) == "");
+  CHECK(describe(p).find(" duplicate=0.5% ") != std::string::npos);
+  CHECK(apply_setting("duplicate=101%", p) == "duplicate: '101%' is not a share from 0% to 100%");
 }
