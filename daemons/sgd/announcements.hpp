@@ -37,6 +37,7 @@ struct CheckSpec {
 struct PortMapping {
   std::uint16_t service = 0, endpoint = 0;
   std::string protocol;               // "tcp", "udp"
+  std::string name = {};              // RFC 6335, lower case; empty: none
   friend bool operator==(const PortMapping&, const PortMapping&) = default;
 };
 
@@ -50,6 +51,15 @@ struct AnnouncedService {
   std::map<std::string, std::string> metadata;
   friend bool operator==(const AnnouncedService&, const AnnouncedService&) = default;
 };
+
+// What is wrong with the mappings of one announcement: too many of them, too many names, a name twice.
+Status check_ports(const std::vector<PortMapping>& ports);
+// "http 80:8080/tcp, 53/udp"; empty without ports.
+std::string to_text(const std::vector<PortMapping>& ports);
+// What the Prefix LSA tells of it: its mapped ports, else the port of its endpoint, by both protocols.
+std::vector<wire::ServicePort> told_ports(const AnnouncedService& service, std::uint16_t capacity);
+// The same name, port and protocol more than once becomes one with their capacities added.
+std::vector<wire::ServicePort> united(const std::vector<wire::ServicePort>& ports);
 
 enum class AnnouncementState : std::uint8_t { pending, granted, refused, unhealthy, withdrawn, invalid };
 const char* to_string(AnnouncementState state);
@@ -142,7 +152,7 @@ class Announcements {
   std::vector<std::pair<Name, InstanceId>> granted_names(const std::string& identity) const;
 
   struct View {
-    std::string lease, identity, prefix, pool, endpoint, check, health, reason;
+    std::string lease, identity, prefix, pool, endpoint, ports, check, health, reason;
     AnnouncementState state = AnnouncementState::pending;
     InstanceId instance;
     std::uint16_t capacity = 0;

@@ -18,6 +18,9 @@ std::vector<wire::PrefixEntry> Announcements::entries() const {
     }
     const std::uint16_t capacity = draining_ ? std::uint16_t{0} : item.service.capacity;
     entry.instances.push_back({item.instance, capacity});
+    for (wire::ServicePort& port : told_ports(item.service, capacity)) {
+      entry.ports.push_back(std::move(port));
+    }
   };
   for (const auto& [id, lease] : leases_) {
     for (const auto& [prefix, item] : lease.items) {
@@ -30,6 +33,8 @@ std::vector<wire::PrefixEntry> Announcements::entries() const {
   for (auto& [name, entry] : by_name) {
     std::sort(entry.instances.begin(), entry.instances.end(),
               [](const auto& a, const auto& b) { return a.id < b.id; });
+    entry.ports = united(entry.ports);
+    wire::fit_service_ports(entry.ports);
     out.push_back(std::move(entry));
   }
   return out;
@@ -88,6 +93,7 @@ std::vector<Announcements::View> Announcements::views(Time now) const {
       v.prefix = prefix;
       if (item->service.join_pool) v.pool = item->service.prefix.parent().text();
       v.endpoint = item->service.endpoint;
+      v.ports = to_text(item->service.ports);
       v.check = to_string(item->service.check.kind);
       v.health = item->service.check.kind == CheckKind::none ? "unchecked"
                  : !item->ever_checked                       ? "unknown"

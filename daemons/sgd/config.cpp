@@ -202,8 +202,10 @@ DropIn read_drop_in(const ConfigNode& node, const std::string& file) {
       return static_cast<std::uint16_t>(map.integer(key, {.min = 1, .fallback = 1, .max = 65535}));
     };
     service.ports.push_back({number("service"), number("endpoint"),
-                             to_string(map.optional("protocol", &parse_l4).value_or(L4::tcp))});
+                             to_string(map.optional("protocol", &parse_l4).value_or(L4::tcp)),
+                             map.optional("name", &wire::parse_service_name).value_or("")});
   }
+  if (dmsc::Status s = check_ports(service.ports); !s) node.error("ports", s.error().message);
   service.check = read_check(node);
   return out;
 }

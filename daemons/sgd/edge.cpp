@@ -74,6 +74,12 @@ void Edge::remove_prefix(const Name& prefix) {
   });
 }
 
+void Edge::set_ports(const Name& prefix, std::vector<wire::ServicePort> ports) {
+  impl_->home.post([impl = impl_, prefix, ports = std::move(ports)]() mutable {
+    impl->directory.set_ports(prefix, std::move(ports));
+  });
+}
+
 void Edge::set_limits(std::vector<RateLimit> limits) {
   impl_->home.post([impl = impl_, limits = std::move(limits)] {
     impl->path.set_limits(limits);

@@ -21,6 +21,7 @@
 #include "dmsc/core/result.hpp"
 #include "dmsc/core/time.hpp"
 #include "dmsc/name/name.hpp"
+#include "dmsc/wire/service_port.hpp"
 #include "sgd/edge_address.hpp"
 #include "sgd/edge_limit.hpp"
 #include "sgd/edge_ipv6.hpp"
@@ -183,6 +184,8 @@ class Edge {
   // The RIB as DNS sees it: the prefix is known (has at least one instance) or gone.
   void set_prefix(const Name& prefix, bool covering);
   void remove_prefix(const Name& prefix);
+  // The service ports told of a known prefix, for SRV; forgotten with it.
+  void set_ports(const Name& prefix, std::vector<wire::ServicePort> ports);
   void set_limits(std::vector<RateLimit> limits);
   // Calls `done` on the worker's thread, which forwards nothing while it copies: ask for few flows.
   void snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done);

@@ -2,11 +2,14 @@
 // of answers, and the zone that turns names into virtual addresses. Pure: no sockets.
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dmsc/core/bytes.hpp"
 #include "dmsc/name/name.hpp"
+#include "dmsc/wire/service_port.hpp"
 #include "sgd/edge_ipv6.hpp"
 #include "sgd/edge_virtual.hpp"
 
@@ -17,8 +20,9 @@ enum class Rcode : std::uint8_t {
   refused = 5, bad_version = 16,
 };
 inline constexpr std::uint16_t kTypeA = 1, kTypeSoa = 6, kTypePtr = 12, kTypeAaaa = 28,
-                               kTypeOpt = 41, kTypeAny = 255, kClassIn = 1;
+                               kTypeSrv = 33, kTypeOpt = 41, kTypeAny = 255, kClassIn = 1;
 inline constexpr std::uint16_t kUdpPayload = 1232;  // what we offer with EDNS
+inline constexpr std::size_t kMaxServices = 64;     // SRV records of one answer
 
 struct Query {
   std::uint16_t id = 0;
@@ -47,13 +51,23 @@ struct Answer {
   std::optional<Ipv4> address;
   std::optional<Ipv6> address6;
   std::string pointer;         // PTR
+  // SRV (RFC 2782): all with priority 0 and this target, whose addresses are told besides.
+  struct Service {
+    std::uint16_t weight = 0, port = 0;
+    friend bool operator==(const Service&, const Service&) = default;
+  };
+  std::vector<Service> services;
+  std::string target;
   bool soa_answer = false;     // the question was for the SOA
   bool soa_authority = false;  // negative answer: how long to remember it
   std::uint32_t ttl = 0;
 };
-// At most 512 bytes for every answer we can give (names are bounded by 255).
+// At most `limit` bytes (512 at least): what is additional is left out first, then all records, with the TC
+// bit set (RFC 2181 9), so that who asks comes again by TCP.
 Bytes build_answer(const Query& query, const Answer& answer, std::string_view zone,
-                   bool recursion_available);
+                   bool recursion_available, std::size_t limit = 65535);
+// What may be sent by UDP in answer to it (RFC 6891 6.2.5).
+std::size_t udp_limit(const Query& query);
 // For parse errors: header alone (and the question if it was readable).
 Bytes build_error(const Parsed& parsed);
 // Text to wire labels; only for names we made ourselves or checked (labels 1-63 bytes).
@@ -64,6 +78,11 @@ class Directory {
  public:
   void set(const Name& prefix, bool covering);
   void remove(const Name& prefix);
+  // Of a known prefix; of any other nothing is kept.
+  void set_ports(const Name& prefix, std::vector<wire::ServicePort> ports);
+  // Of the prefix that `name` (as resolve() gives it) is or lies below.
+  std::vector<wire::ServicePort> ports(const Name& name) const;
+  bool holds(const Name& query) const { return prefixes_.count(query.folded()) != 0; }
   // The canonical name a query stands for: exact, else below the longest covering prefix.
   std::optional<Name> resolve(const Name& query) const;
   // True if a known prefix lies below: an empty non-terminal, no NXDOMAIN (RFC 8020).
@@ -74,7 +93,9 @@ class Directory {
   struct Entry {
     Name canonical;
     bool covering = false;
+    std::unique_ptr<const std::vector<wire::ServicePort>> ports;  // null: none
   };
+  const Entry* find(const Name& query) const;
   std::map<std::string, Entry> prefixes_;  // by folded text
 };
 
@@ -90,6 +111,8 @@ class Zone {
 
  private:
   Answer forward_lookup(const Query& query, Time now, bool ipv6);
+  // For "_NAME._tcp.X" and "_tcp.X" where X is known; nullopt for any other name.
+  std::optional<Answer> service_lookup(const Query& query, Time now, bool ipv6);
   Answer reverse_lookup(const Query& query, Ipv4 address) const;
   std::string zone_;
   Ipv4Net range_;

@@ -1,11 +1,13 @@
 #include "sgd/edge_dns.hpp"
 
+#include <algorithm>
+
 namespace dmsc::sgd::dns {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 12, kMaxWireName = 255;
-constexpr std::uint16_t kFlagQr = 0x8000, kFlagAa = 0x0400, kFlagRd = 0x0100, kFlagRa = 0x0080,
-                        kFlagCd = 0x0010;
+constexpr std::uint16_t kFlagQr = 0x8000, kFlagAa = 0x0400, kFlagTc = 0x0200, kFlagRd = 0x0100,
+                        kFlagRa = 0x0080, kFlagCd = 0x0010;
 
 void append_label(std::string& out, ByteView label) {
   for (std::uint8_t c : label) {
@@ -74,11 +76,13 @@ bool read_additional(ByteReader& in, unsigned count, Parsed& out) {
 }
 
 void write_header(ByteWriter& out, const Query& query, std::uint16_t flags, Rcode rcode,
-                  std::uint16_t questions, std::uint16_t answers, std::uint16_t authorities) {
+                  std::uint16_t questions, std::uint16_t answers, std::uint16_t authorities,
+                  std::uint16_t additional = 0) {
   flags |= kFlagQr | (static_cast<std::uint16_t>(rcode) & 15);
   if (query.recursion_desired) flags |= kFlagRd;
   if (query.checking_disabled) flags |= kFlagCd;
-  out.u16(query.id).u16(flags).u16(questions).u16(answers).u16(authorities).u16(query.edns ? 1 : 0);
+  out.u16(query.id).u16(flags).u16(questions).u16(answers).u16(authorities);
+  out.u16(additional + (query.edns ? 1 : 0));
 }
 
 void write_opt(ByteWriter& out, Rcode rcode) {
@@ -96,6 +100,55 @@ Bytes soa_data(std::string_view zone, std::uint32_t minimum) {
   out.bytes(encode_name("ns." + std::string(zone)))
       .bytes(encode_name("hostmaster." + std::string(zone)));
   return out.u32(1).u32(3600).u32(600).u32(86400).u32(minimum).take();
+}
+
+// The sections behind the question.
+struct Records {
+  ByteWriter bytes, additional_bytes;
+  std::uint16_t answers = 0, authorities = 0, additional = 0;
+};
+
+void write_addresses(ByteWriter& out, ByteView owner, const Answer& answer) {
+  if (answer.address) {
+    Bytes data = ByteWriter().u32(answer.address->value).take();
+    write_record(out, owner, kTypeA, answer.ttl, data);
+  }
+  if (answer.address6) write_record(out, owner, kTypeAaaa, answer.ttl, *answer.address6);
+}
+
+// The target's name is written out: RFC 2782 allows no compression there.
+void write_services(Records& out, ByteView owner, const Answer& answer) {
+  const Bytes target = encode_name(answer.target);
+  for (const Answer::Service& s : answer.services) {
+    ByteWriter data;
+    data.u16(0).u16(s.weight).u16(s.port).bytes(target);
+    write_record(out.bytes, owner, kTypeSrv, answer.ttl, data.view());
+  }
+  out.answers = static_cast<std::uint16_t>(answer.services.size());
+  write_addresses(out.additional_bytes, target, answer);
+  out.additional = (answer.address ? 1 : 0) + (answer.address6 ? 1 : 0);
+}
+
+Records records_of(const Answer& answer, std::string_view zone) {
+  const std::uint8_t owner[] = {0xc0, kHeaderBytes};  // the question's name
+  Records out;
+  if (!answer.services.empty()) {
+    write_services(out, owner, answer);
+  } else if (answer.address || answer.address6) {
+    write_addresses(out.bytes, owner, answer);
+    out.answers = (answer.address ? 1 : 0) + (answer.address6 ? 1 : 0);
+  } else if (!answer.pointer.empty()) {
+    write_record(out.bytes, owner, kTypePtr, answer.ttl, encode_name(answer.pointer));
+    out.answers = 1;
+  } else if (answer.soa_answer) {
+    write_record(out.bytes, owner, kTypeSoa, answer.ttl, soa_data(zone, answer.ttl));
+    out.answers = 1;
+  }
+  if (answer.soa_authority) {
+    write_record(out.bytes, encode_name(zone), kTypeSoa, answer.ttl, soa_data(zone, answer.ttl));
+    out.authorities = 1;
+  }
+  return out;
 }
 
 }  // namespace
@@ -138,29 +191,30 @@ Bytes encode_name(std::string_view dotted) {
 }
 
 Bytes build_answer(const Query& query, const Answer& answer, std::string_view zone,
-                   bool recursion_available) {
-  const std::uint8_t owner[] = {0xc0, kHeaderBytes};  // the question's name
+                   bool recursion_available, std::size_t limit) {
   std::uint16_t flags = (answer.authoritative ? kFlagAa : 0) | (recursion_available ? kFlagRa : 0);
-  bool has_answer = answer.address || answer.address6 || !answer.pointer.empty() || answer.soa_answer;
-  ByteWriter out;
-  write_header(out, query, flags, answer.rcode, 1, has_answer ? 1 : 0,
-               answer.soa_authority ? 1 : 0);
-  out.bytes(query.question);
-  if (answer.address) {
-    Bytes data = ByteWriter().u32(answer.address->value).take();
-    write_record(out, owner, kTypeA, answer.ttl, data);
-  } else if (answer.address6) {
-    write_record(out, owner, kTypeAaaa, answer.ttl, *answer.address6);
-  } else if (!answer.pointer.empty()) {
-    write_record(out, owner, kTypePtr, answer.ttl, encode_name(answer.pointer));
-  } else if (answer.soa_answer) {
-    write_record(out, owner, kTypeSoa, answer.ttl, soa_data(zone, answer.ttl));
+  Records all = records_of(answer, zone);
+  auto build = [&](std::uint16_t more_flags) {
+    ByteWriter out;
+    write_header(out, query, flags | more_flags, answer.rcode, 1, all.answers, all.authorities,
+                 all.additional);
+    out.bytes(query.question).bytes(all.bytes.view()).bytes(all.additional_bytes.view());
+    if (query.edns) write_opt(out, answer.rcode);
+    return out.take();
+  };
+  Bytes out = build(0);
+  if (out.size() > limit && all.additional != 0) {
+    all.additional = 0;
+    all.additional_bytes = ByteWriter();
+    out = build(0);
   }
-  if (answer.soa_authority) {
-    write_record(out, encode_name(zone), kTypeSoa, answer.ttl, soa_data(zone, answer.ttl));
-  }
-  if (query.edns) write_opt(out, answer.rcode);
-  return out.take();
+  if (out.size() <= limit) return out;
+  all = Records();
+  return build(kFlagTc);
+}
+
+std::size_t udp_limit(const Query& query) {
+  return query.edns ? std::min(query.udp_payload, kUdpPayload) : 512;
 }
 
 Bytes build_error(const Parsed& parsed) {

@@ -32,7 +32,10 @@ std::optional<Ipv4> reverse_address(std::string_view name) {
 }  // namespace
 
 void Directory::set(const Name& prefix, bool covering) {
-  prefixes_[prefix.folded()] = Entry{prefix, covering};
+  Entry& entry = prefixes_[prefix.folded()];
+  if (entry.canonical != prefix) entry.ports.reset();
+  entry.canonical = prefix;
+  entry.covering = covering;
 }
 
 void Directory::remove(const Name& prefix) {
@@ -41,20 +44,42 @@ void Directory::remove(const Name& prefix) {
   if (it != prefixes_.end() && it->second.canonical == prefix) prefixes_.erase(it);
 }
 
-std::optional<Name> Directory::resolve(const Name& query) const {
+void Directory::set_ports(const Name& prefix, std::vector<wire::ServicePort> ports) {
+  auto it = prefixes_.find(prefix.folded());
+  if (it == prefixes_.end() || it->second.canonical != prefix) return;
+  it->second.ports.reset();
+  if (ports.empty()) return;
+  it->second.ports = std::make_unique<const std::vector<wire::ServicePort>>(std::move(ports));
+}
+
+// The prefix that serves the name: itself, or the longest above it if that covers.
+const Directory::Entry* Directory::find(const Name& query) const {
   std::string folded = query.folded();
-  if (auto it = prefixes_.find(folded); it != prefixes_.end()) return it->second.canonical;
+  if (auto it = prefixes_.find(folded); it != prefixes_.end()) return &it->second;
   std::uint8_t ends[kMaxNameComponents];
   for (std::size_t n = component_ends(folded, ends); n-- > 1;) {
     auto it = prefixes_.find(folded.substr(0, ends[n - 1]));
     if (it == prefixes_.end()) continue;
     // The longest known prefix decides, as in the FIB: a typo below a plain prefix is an error.
-    if (!it->second.covering) return std::nullopt;
-    // DNS does not keep case, so what lies below a covering prefix is asked for in lower case.
-    auto name = Name::parse(it->second.canonical.text() + folded.substr(ends[n - 1]));
-    return name ? std::optional<Name>(*name) : std::nullopt;
+    return it->second.covering ? &it->second : nullptr;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::optional<Name> Directory::resolve(const Name& query) const {
+  const Entry* entry = find(query);
+  if (entry == nullptr) return std::nullopt;
+  std::string folded = query.folded();
+  const std::string& prefix = entry->canonical.text();
+  if (folded.size() == prefix.size()) return entry->canonical;
+  // DNS does not keep case, so what lies below a covering prefix is asked for in lower case.
+  auto name = Name::parse(prefix + folded.substr(prefix.size()));
+  return name ? std::optional<Name>(*name) : std::nullopt;
+}
+
+std::vector<wire::ServicePort> Directory::ports(const Name& name) const {
+  const Entry* entry = find(name);
+  return entry != nullptr && entry->ports ? *entry->ports : std::vector<wire::ServicePort>{};
 }
 
 bool Directory::has_below(const Name& query) const {
@@ -89,6 +114,7 @@ std::optional<Answer> Zone::answer(const Query& query, Time now, bool ipv6) {
 }
 
 Answer Zone::forward_lookup(const Query& query, Time now, bool ipv6) {
+  if (auto service = service_lookup(query, now, ipv6)) return *service;
   Answer out{.authoritative = true, .ttl = ttl_};
   auto asked = from_dns(query.name, zone_);
   auto known = asked ? directory_.resolve(*asked) : std::nullopt;

@@ -62,7 +62,8 @@ void Responder::handle(ByteView message, L4 transport, Forwarder::Reply reply) {
   }
   if (!answer) answer = dns::Answer{.rcode = dns::Rcode::refused};
   ++(answer->rcode == dns::Rcode::refused ? counters_.refused : counters_.answered);
-  reply(dns::build_answer(parsed.query, *answer, zone_.zone(), forwarder_.enabled()));
+  const std::size_t limit = transport == L4::udp ? dns::udp_limit(parsed.query) : kMaxMessage;
+  reply(dns::build_answer(parsed.query, *answer, zone_.zone(), forwarder_.enabled(), limit));
 }
 
 void Responder::udp_ready() {

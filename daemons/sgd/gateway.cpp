@@ -151,12 +151,30 @@ void Gateway::follow_routes() {
   node_.on_route([this, alive = alive_](const Name& prefix) {
     if (*alive) route_changed(prefix);
   });
+  follow_ports();
+}
+
+void Gateway::follow_ports() {
+  node_.subscribe_lsdb([this, alive = alive_](const node::LsdbEvent& event) {
+    if (!*alive || event.lsa == nullptr || event.lsa->key.type != wire::LsaType::prefix) return;
+    const bool gone = event.kind == node::LsdbEvent::Kind::removed || event.lsa->purge;
+    for (const Name& name :
+         gone ? name_ports_.removed(event.lsa->key) : name_ports_.installed(*event.lsa)) {
+      ports_changed(name);
+    }
+  });
+}
+
+// Only gateways that may announce the name are believed: those of the RIB.
+void Gateway::ports_changed(const Name& name) {
+  edge_->set_ports(name, name_ports_.of(name, node_.rib().origins(name)));
 }
 
 void Gateway::route_changed(const Name& prefix) {
   const auto route = node_.rib().find(prefix);
   if (route) {
     edge_->set_prefix(prefix, route->covering);
+    if (name_ports_.knows(prefix)) ports_changed(prefix);
   } else {
     edge_->remove_prefix(prefix);
   }

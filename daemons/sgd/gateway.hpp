@@ -17,6 +17,7 @@
 #include "sgd/config.hpp"
 #include "sgd/gateway_seal.hpp"
 #include "sgd/gateway_sink.hpp"
+#include "sgd/name_ports.hpp"
 #include "sgd/registrar.hpp"
 
 namespace dmsc::sgd {
@@ -41,6 +42,8 @@ class Gateway final : public runtime::Service<Config> {
   dmsc::Status open_message_socket();
   void follow_routes();
   void route_changed(const Name& prefix);
+  void follow_ports();
+  void ports_changed(const Name& name);
   void view_changed(GatewayViewPtr view);
   void update_endpoints(const GatewayView& view);
   void update_sources(const GatewayView& view);
@@ -70,6 +73,7 @@ class Gateway final : public runtime::Service<Config> {
   std::vector<std::unique_ptr<GatewaySink>> sinks_;  // by worker
   std::unique_ptr<Registrar> registrar_;
   std::shared_ptr<node::InstanceProber> prober_;
+  NamePorts name_ports_;
   std::map<InstanceId, AnnouncedService> endpoints_;  // told to the edge
   std::map<std::string, std::pair<Name, InstanceId>> sources_;
   boost::asio::steady_timer uses_timer_, stop_timer_;

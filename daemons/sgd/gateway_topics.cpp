@@ -52,13 +52,14 @@ Json listener_rows(const EdgeSnapshot& snapshot) {
   return rows;
 }
 
-Json service_rows(const node::Node& node) {
+Json service_rows(const node::Node& node, const NamePorts& ports) {
   Json rows = Json::array();
   for (const routing::RibRoute& route : node.rib().routes()) {
     std::size_t serving = 0;
     for (const auto& choice : route.choices) serving += choice.weight > 0 ? 1 : 0;
     rows.push_back({{"prefix", route.prefix.text()}, {"covering", route.covering},
                     {"instances", route.choices.size()}, {"serving", serving},
+                    {"ports", wire::to_text(ports.of(route.prefix, node.rib().origins(route.prefix)))},
                     {"by_policy", route.from_policy}});
   }
   return rows;
@@ -69,7 +70,8 @@ Json instance_rows(const GatewayView& view) {
   for (const LocalInstance& i : view.instances) {
     rows.push_back({{"instance", i.id.value}, {"prefix", i.service.prefix.text()},
                     {"pool", i.pool.text()}, {"identity", i.identity}, {"healthy", i.healthy},
-                    {"capacity", i.service.capacity}, {"endpoint", i.service.endpoint}});
+                    {"capacity", i.service.capacity}, {"endpoint", i.service.endpoint},
+                    {"ports", to_text(i.service.ports)}});
   }
   return rows;
 }
@@ -116,7 +118,7 @@ void Gateway::register_topics() {
     reply(instance_rows(*registrar_->view()));
   });
   node_.register_topic("services", [this](const Arguments&, TopicReply reply) {
-    reply(service_rows(node_));
+    reply(service_rows(node_, name_ports_));
   });
   auto edge_topic = [this](const char* name, std::function<Json(const EdgeSnapshot&)> make) {
     node_.register_topic(name, [this, make](const Arguments&, TopicReply reply) {

@@ -5,7 +5,7 @@
 namespace dmsc::sgd {
 namespace {
 
-constexpr std::size_t kMaxPorts = 256, kMaxMetadata = 32, kMaxText = 1024;
+constexpr std::size_t kMaxMetadata = 32, kMaxText = 1024;
 
 Error wrong(std::string_view field, std::string_view what) {
   return make_error(Errc::invalid, field, ": ", what);
@@ -22,7 +22,6 @@ Status check_endpoint(const std::string& endpoint) {
 
 Result<std::vector<PortMapping>> parse_ports(const v1::Announcement& a) {
   std::vector<PortMapping> out;
-  if (a.ports_size() > int(kMaxPorts)) return wrong("ports", "more than 256");
   if (a.ports_size() > 0 && a.endpoint().empty()) return wrong("ports", "need an endpoint");
   for (const auto& port : a.ports()) {
     const std::string protocol = port.protocol().empty() ? "tcp" : port.protocol();
@@ -33,9 +32,13 @@ Result<std::vector<PortMapping>> parse_ports(const v1::Announcement& a) {
         port.endpoint() > 65535) {
       return wrong("ports", "a port is not 1-65535");
     }
+    auto name = port.name().empty() ? Result<std::string>(std::string())
+                                    : wire::parse_service_name(port.name());
+    if (!name) return with_context("ports", name.error());
     out.push_back({static_cast<std::uint16_t>(port.service()),
-                   static_cast<std::uint16_t>(port.endpoint()), protocol});
+                   static_cast<std::uint16_t>(port.endpoint()), protocol, *name});
   }
+  if (Status s = check_ports(out); !s) return with_context("ports", s.error());
   return out;
 }
 

@@ -333,6 +333,7 @@ node::Json Registrar::pods(
     row["covering"] = v.covering;
     row["capacity"] = v.capacity;
     row["endpoint"] = v.endpoint;
+    row["ports"] = v.ports;
     row["messages"] = bound.count({v.lease, v.prefix}) != 0;
     row["check"] = v.check;
     row["health"] = v.health;

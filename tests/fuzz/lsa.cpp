@@ -23,6 +23,7 @@ wire::PrefixBody sample_prefixes() {
   wire::PrefixBody body;
   body.entries = {{Name::parse("B/4").value(), false, 1, {{InstanceId{1}, 100}}},
                   {Name::parse("B").value(), true, 0, {{InstanceId{1}, 0}, {InstanceId{2}, 9}}}};
+  body.entries[0].ports = {{"http", 80, wire::kPortTcp, 100}, {"", 53, 3, 0}};
   return body;
 }
 

@@ -46,7 +46,7 @@ const std::map<std::string, Layout>& layouts() {
         ""}},
       {"labels", {{"label", "egress", "next", "link", "state"}, {}, {"label"}, ""}},
       {"pods",
-       {{"identity", "prefix", "pool", "state", "health", "endpoint", "instance", "capacity"},
+       {{"identity", "prefix", "pool", "state", "health", "endpoint", "ports", "instance", "capacity"},
         {"lease"},
         {"identity", "prefix"},
         "identity"}},

@@ -15,6 +15,7 @@
 #include "dmsc/runtime/clock.hpp"
 #include "dmsc/runtime/notify.hpp"
 #include "dmsc/runtime/units.hpp"
+#include "dmsc/wire/service_port.hpp"
 
 extern char** environ;
 
@@ -67,9 +68,15 @@ Result<client::Check> parse_check(const std::string& text) {
 Result<client::Announcement::PortMap> parse_port(const std::string& text) {
   client::Announcement::PortMap map;
   std::string numbers = text;
-  if (auto slash = text.find('/'); slash != std::string::npos) {
-    map.protocol = text.substr(slash + 1);
-    numbers = text.substr(0, slash);
+  if (auto equals = numbers.find('='); equals != std::string::npos) {
+    auto name = wire::parse_service_name(numbers.substr(0, equals));
+    if (!name) return with_context("--port " + text, name.error());
+    map.name = *name;
+    numbers.erase(0, equals + 1);
+  }
+  if (auto slash = numbers.find('/'); slash != std::string::npos) {
+    map.protocol = numbers.substr(slash + 1);
+    numbers.erase(slash);
   }
   auto colon = numbers.find(':');
   auto service = runtime::parse_integer(numbers.substr(0, colon));
@@ -78,7 +85,7 @@ Result<client::Announcement::PortMap> parse_port(const std::string& text) {
   const bool good = service && endpoint && *service >= 1 && *service <= 65535 && *endpoint >= 1 &&
                     *endpoint <= 65535 && (map.protocol == "tcp" || map.protocol == "udp");
   if (!good) {
-    return make_error(Errc::invalid, "--port ", text, ": expected SERVICE[:ENDPOINT][/tcp|udp]");
+    return make_error(Errc::invalid, "--port ", text, ": expected [NAME=]SERVICE[:ENDPOINT][/tcp|udp]");
   }
   map.service = static_cast<std::uint16_t>(*service);
   map.endpoint = static_cast<std::uint16_t>(*endpoint);

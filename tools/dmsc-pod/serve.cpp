@@ -30,7 +30,7 @@ void add_announce_options(CLI::App& command, AnnounceOptions& options) {
   command.add_option("--capacity", options.capacity, "Relative share of the traffic")
       ->capture_default_str();
   command.add_option("--endpoint", options.endpoint, "ADDRESS:PORT of an unmodified program");
-  command.add_option("--port", options.ports, "SERVICE[:ENDPOINT][/tcp|udp]; may be repeated");
+  command.add_option("--port", options.ports, "[NAME=]SERVICE[:ENDPOINT][/tcp|udp]; may be repeated");
   command.add_option("--check", options.check, "none, self, tcp, http:/path or cmd:COMMAND")
       ->capture_default_str();
   command.add_option("--interval", options.interval, "Between checks")->capture_default_str();

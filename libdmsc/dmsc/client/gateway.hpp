@@ -53,6 +53,7 @@ struct Announcement {
   struct PortMap {
     std::uint16_t service = 0, endpoint = 0;
     std::string protocol = "tcp";
+    std::string name = {};             // service name (RFC 6335) for DNS SRV: "http"; empty = none
   };
   std::vector<PortMap> ports;          // service port to endpoint port; empty = the endpoint's own
   Check check;

@@ -26,6 +26,7 @@ v1::PodMessage to_message(const Announcement& a) {
     p->set_service(port.service);
     p->set_endpoint(port.endpoint);
     p->set_protocol(port.protocol);
+    p->set_name(port.name);
   }
   v1::HealthCheck& check = *out.mutable_check();
   switch (a.check.kind) {

@@ -150,9 +150,13 @@ void InputRecorder::prefixes(Time now, const std::vector<wire::PrefixEntry>& ent
   if (!on()) return;
   Entry e(*this, InputType::set_prefixes, now);
   e.body.varint(entries.size());
-  for (const auto& [name, covering, interface, instances] : entries) {
+  for (const auto& [name, covering, interface, instances, ports] : entries) {
     e.body.text(name.text()).u8(covering ? 1 : 0).varint(interface).varint(instances.size());
     for (const auto& [id, capacity] : instances) e.body.varint(id.value).varint(capacity);
+    e.body.varint(ports.size());
+    for (const auto& [label, port, protocols, capacity] : ports) {
+      e.body.text(label).varint(port).u8(protocols).varint(capacity);
+    }
   }
 }
 

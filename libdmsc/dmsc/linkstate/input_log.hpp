@@ -17,7 +17,7 @@
 namespace dmsc::linkstate {
 
 inline constexpr std::uint32_t kRecordMagic = 0x444d5243;  // "DMRC"
-inline constexpr std::uint8_t kRecordVersion = 1;
+inline constexpr std::uint8_t kRecordVersion = 2;
 
 enum class InputType : std::uint8_t {
   start = 1,

@@ -58,6 +58,15 @@ bool read_prefixes(RecordReader& r, std::vector<wire::PrefixEntry>& out) {
       InstanceId id{r.number<std::uint16_t>()};
       entry.instances.push_back({id, r.number<std::uint16_t>()});
     }
+    std::size_t ports = r.count();
+    for (std::size_t k = 0; k < ports && r.ok(); ++k) {
+      wire::ServicePort port;
+      port.name = r.text();
+      port.port = r.number<std::uint16_t>();
+      port.protocols = r.u8();
+      port.capacity = r.number<std::uint16_t>();
+      entry.ports.push_back(std::move(port));
+    }
     out.push_back(std::move(entry));
   }
   return true;

@@ -27,6 +27,7 @@ std::map<std::string, wire::PrefixEntry> by_id(std::vector<wire::PrefixEntry> en
         1, (entry.instances.size() + kInstancesPerEntry - 1) / kInstancesPerEntry);
     for (std::size_t part = 0; part < parts; ++part) {
       wire::PrefixEntry piece{entry.name, entry.covering, entry.interface, {}};
+      if (part == 0) piece.ports = entry.ports;
       std::size_t end = std::min(entry.instances.size(), (part + 1) * kInstancesPerEntry);
       for (std::size_t i = part * kInstancesPerEntry; i < end; ++i) {
         piece.instances.push_back(entry.instances[i]);

@@ -45,7 +45,9 @@ class Explanation {
         note("lsdb", true,
              node_.name_of(a.origin) + " announces " + name.text() + " (" +
                  std::to_string(a.entry.instances.size()) + " instances" +
-                 (a.entry.covering ? ", covering): " : "): ") + lsa.text,
+                 (a.entry.covering ? ", covering" : "") +
+                 (a.entry.ports.empty() ? "" : ", ports " + wire::to_text(a.entry.ports)) +
+                 "): " + lsa.text,
              Json{{"lsa", lsa.json}});
         const GrantReference grant = grant_of(node_, a.origin, name, a.entry.covering);
         bool good = a.refusal.empty();

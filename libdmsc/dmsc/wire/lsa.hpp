@@ -30,6 +30,7 @@
 #include "dmsc/core/result.hpp"
 #include "dmsc/crypto/keys.hpp"
 #include "dmsc/name/name.hpp"
+#include "dmsc/wire/service_port.hpp"
 
 namespace dmsc::wire {
 
@@ -144,6 +145,7 @@ struct PrefixEntry {
   bool covering = false;              // also serves names below it
   std::uint16_t interface = 0;        // the gateway's pod interface it lives on (draft 4.2-3)
   std::vector<PrefixInstance> instances;
+  std::vector<ServicePort> ports = {};  // what they serve; at most kMaxServicePortBytes
   friend bool operator==(const PrefixEntry&, const PrefixEntry&) = default;
 };
 inline constexpr std::uint16_t kPrefixEntryTlv = 1;  // in the body of a Prefix LSA: one entry

@@ -9,7 +9,8 @@ namespace {
 constexpr std::uint16_t kTlvAttributes = 1, kTlvAdjacency = 2;
 constexpr std::uint8_t kFlagOverload = 1, kFlagNoTransit = 2;
 constexpr std::size_t kAdjacencyBytes = 44;
-// Prefix: 1 entry {flags 8, interface 16, name length 8, name, instances {id 16, capacity 16}}.
+// Prefix: 1 entry {flags 8, interface 16, name length 8, name, instances {id 16, capacity 16}}, and behind
+// it, if the entry has ports, 2 (service_port.hpp).
 constexpr std::uint16_t kTlvPrefix = kPrefixEntryTlv;
 constexpr std::uint8_t kFlagCovering = 1;
 constexpr std::size_t kPrefixFixedBytes = 4, kInstanceBytes = 4;
@@ -86,6 +87,11 @@ Result<PrefixEntry> read_prefix(const TlvReader& tlv) {
   return entry;
 }
 
+// Of the value of TLV 1.
+std::size_t entry_bytes(const PrefixEntry& entry) {
+  return kPrefixFixedBytes + entry.name.text().size() + kInstanceBytes * entry.instances.size();
+}
+
 Result<Bytes> read_opaque(ByteView body, std::vector<UnknownTlv>* unknown) {
   TlvReader tlvs(body);
   Bytes found;
@@ -127,6 +133,12 @@ Result<PrefixBody> decode_prefix_body(ByteView data) {
   PrefixBody body;
   TlvReader tlvs(data);
   while (tlvs.next()) {
+    if (tlvs.type() == kServicePortsTlv) {
+      // About the entry before it, which has none yet; else it tells nothing.
+      if (body.entries.empty() || !body.entries.back().ports.empty()) continue;
+      body.entries.back().ports = read_service_ports(tlvs.value());
+      continue;
+    }
     if (tlvs.type() != kTlvPrefix) {
       body.unknown.push_back({tlvs.type(), to_bytes(tlvs.value())});
       continue;
@@ -163,9 +175,10 @@ Bytes encode(const NodeBody& body) {
 Bytes encode(const PrefixBody& body) {
   ByteWriter w;
   for (const PrefixEntry& entry : body.entries) {
-    w.u16(kTlvPrefix).u16(encoded_size(entry) - kTlvHeaderBytes);
+    w.u16(kTlvPrefix).u16(entry_bytes(entry));
     w.u8(entry.covering ? kFlagCovering : 0).u16(entry.interface).text8(entry.name.text());
     for (const PrefixInstance& i : entry.instances) w.u16(i.id.value).u16(i.capacity);
+    write_service_ports(w, entry.ports);
   }
   write_unknown(w, body.unknown);
   return w.take();
@@ -179,8 +192,7 @@ Bytes encode(const IdentityBody& body) {
 }
 
 std::size_t encoded_size(const PrefixEntry& entry) {
-  return kTlvHeaderBytes + kPrefixFixedBytes + entry.name.text().size() +
-         kInstanceBytes * entry.instances.size();
+  return kTlvHeaderBytes + entry_bytes(entry) + encoded_size(entry.ports);
 }
 
 std::size_t encoded_size(const Adjacency&) { return kTlvHeaderBytes + kAdjacencyBytes; }

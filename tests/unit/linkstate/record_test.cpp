@@ -30,7 +30,9 @@ struct Recorded {
     };
     net.until([this] { return net.equal_databases() && net[1].state(1) == AdjacencyState::up; });
     Engine& e = net[1].engine;
-    e.set_prefixes(net.now, {prefix("a/1"), prefix("a/2")});
+    wire::PrefixEntry with_ports = prefix("a/1");
+    with_ports.ports = {{"http", 80, wire::kPortTcp, 100}, {"", 53, wire::kPortUdp, 0}};
+    e.set_prefixes(net.now, {with_ports, prefix("a/2")});
     e.set_grants(net.now, {Bytes{1, 2, 3}});
     e.set_keys(net.now, chain({1, 2}, 1));
     e.set_overload(net.now, true);

@@ -392,3 +392,26 @@ TEST_CASE("Announcements: another check of the same prefix starts over without a
   f.a.checked(f.now, lease, runs[0].ticket, true, "");
   CHECK(f.originates("B/4"));
 }
+
+TEST_CASE("U22 announcements: ports are told with the prefix and its pool; draining they have capacity 0") {
+  Fixture f;
+  auto lease = f.open();
+  AnnouncedService s = Fixture::service("B/4", true);
+  s.endpoint = "127.0.0.1:8080";
+  s.ports = {{80, 8080, "tcp", "http"}};
+  f.a.announce(f.now, lease, s);
+  f.yes(f.grant("B/4", "pod:pod-1", 600, {*Name::parse("B")}));
+  for (const wire::PrefixEntry& e : f.a.entries()) {
+    CHECK(e.ports == std::vector<wire::ServicePort>{{"http", 80, wire::kPortTcp, 100}});
+  }
+  CHECK(f.a.views(f.now).at(0).ports == "http 80:8080/tcp");
+  // Another name for the port is told without asking the SPA again.
+  s.ports[0].name = "www";
+  f.a.take_changed();
+  f.a.announce(f.now, lease, s);
+  CHECK(f.a.take_questions().empty());
+  CHECK(f.a.take_changed());
+  CHECK(f.a.entries().at(0).ports.at(0).name == "www");
+  f.a.set_draining(true);
+  CHECK(f.a.entries().at(1).ports.at(0).capacity == 0);
+}

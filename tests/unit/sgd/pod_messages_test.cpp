@@ -59,6 +59,20 @@ TEST_CASE("Announcements over gRPC: every wrong field is an error that names it"
           p->set_protocol("sctp");
         }).find("ports") == 0);
   CHECK(error_of([](A& a) {
+          auto* p = a.add_ports();
+          p->set_service(80);
+          p->set_endpoint(80);
+          p->set_name("no_name");
+        }) == "ports: \"no_name\" is no service name: only letters, digits and hyphens");
+  CHECK(error_of([](A& a) {
+          for (int i = 0; i < 2; ++i) {
+            auto* p = a.add_ports();
+            p->set_service(80 + i);
+            p->set_endpoint(80);
+            p->set_name("Http");
+          }
+        }) == "ports: the name \"http\" twice for tcp");
+  CHECK(error_of([](A& a) {
           a.clear_endpoint();
           a.mutable_check()->set_kind(v1::HealthCheck::TCP);
         }).find("check") == 0);

@@ -79,6 +79,7 @@ Bytes prefix_body() {
   PrefixBody body;
   body.entries = {{*Name::parse("A/1"), false, 1, {{InstanceId{1}, 100}}},
                   {*Name::parse("A"), false, 1, {{InstanceId{1}, 100}}}};
+  body.entries[0].ports = {{"http", 80, kPortTcp, 100}, {"", 53, kPortTcp | kPortUdp, 100}};
   return encode(body);
 }
 
