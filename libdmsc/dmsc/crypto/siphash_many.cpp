@@ -1,5 +1,6 @@
 #include "dmsc/crypto/siphash_many.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -101,34 +102,76 @@ DMSC_INLINE void eight(SipMessage* m) {
   for (std::size_t i = 0; i < kLanes; ++i) m[i].hash = state.v0[i];
 }
 
+// Eight messages whose heads are of one size and whose tails are not: a lane that is through keeps its state while
+// the longer ones go on.
+DMSC_INLINE void eight_unlike(SipMessage* m) {
+  State<Lanes> state;
+  Lanes word, lengths;
+  gather(word, [m](std::size_t i) { return load(m[i].key->data()); });
+  gather(lengths, [m](std::size_t i) { return load(m[i].key->data() + 8); });
+  state.begin(word, lengths);
+  for (std::size_t at = 0; at < m->head.size(); at += 8) {
+    gather(word, [m, at](std::size_t i) { return load(m[i].head.data() + at); });
+    state.absorb(word);
+  }
+  std::uint64_t last[kLanes];
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    last[i] = last_word(m[i]);
+    most = std::max(most, m[i].tail.size() / 8);
+  }
+  gather(lengths, [m](std::size_t i) { return m[i].tail.size() / 8; });
+  for (std::size_t step = 0; step <= most; ++step) {
+    gather(word, [m, step, &last](std::size_t i) {
+      return step < m[i].tail.size() / 8 ? load(m[i].tail.data() + 8 * step) : last[i];
+    });
+    State<Lanes> next = state;
+    next.absorb(word);
+    const auto going = lengths >= step;
+    state.v0 = going ? next.v0 : state.v0;
+    state.v1 = going ? next.v1 : state.v1;
+    state.v2 = going ? next.v2 : state.v2;
+    state.v3 = going ? next.v3 : state.v3;
+  }
+  state.finish();
+  for (std::size_t i = 0; i < kLanes; ++i) m[i].hash = state.v0[i];
+}
+
+enum class Sizes { same, tails_differ, heads_differ };
+
 #if defined(__x86_64__)
 __attribute__((target("avx512f"))) void eight_avx512(SipMessage* m) { eight(m); }
+__attribute__((target("avx512f"))) void unlike_avx512(SipMessage* m) { eight_unlike(m); }
 __attribute__((target("avx2"))) void eight_avx2(SipMessage* m) { eight(m); }
 #endif
 
-// False if this processor is no faster with eight at a time than one by one.
-bool many(SipMessage* m) {
+// False if this processor is no faster with eight such at a time than one by one.
+bool many(SipMessage* m, Sizes sizes) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return eight_avx512(m), true;
-  if (__builtin_cpu_supports("avx2")) return eight_avx2(m), true;
+  if (sizes == Sizes::heads_differ) return false;
+  if (__builtin_cpu_supports("avx512f")) {
+    return sizes == Sizes::same ? eight_avx512(m) : unlike_avx512(m), true;
+  }
+  if (sizes == Sizes::same && __builtin_cpu_supports("avx2")) return eight_avx2(m), true;
 #endif
-  (void)m;
+  (void)m, (void)sizes;
   return false;
 }
 
-bool same_sizes(std::span<const SipMessage> messages) {
+Sizes compare_sizes(std::span<const SipMessage> messages) {
+  Sizes out = Sizes::same;
   for (const SipMessage& m : messages.subspan(1)) {
-    if (m.head.size() != messages[0].head.size() || m.tail.size() != messages[0].tail.size())
-      return false;
+    if (m.head.size() != messages[0].head.size()) return Sizes::heads_differ;
+    if (m.tail.size() != messages[0].tail.size()) out = Sizes::tails_differ;
   }
-  return true;
+  return out;
 }
 
 }  // namespace
 
 void siphash24_many(std::span<SipMessage> messages) {
   while (!messages.empty()) {
-    if (messages.size() >= kLanes && same_sizes(messages.first(kLanes)) && many(messages.data())) {
+    if (messages.size() >= kLanes && many(messages.data(), compare_sizes(messages.first(kLanes)))) {
       messages = messages.subspan(kLanes);
     } else {
       one(messages.front());

@@ -66,3 +66,15 @@ TEST_CASE("A2 siphash of many: lengths and keys may change at any place") {
   }
   siphash24_many({});
 }
+
+TEST_CASE("A2 siphash of many: each may have a length of its own, as the headers of different names have") {
+  std::mt19937 random(3);
+  for (int run = 0; run < 300; ++run) {
+    std::vector<Message> messages;
+    for (std::size_t n = 1 + random() % 20; n-- > 0;) {
+      std::size_t head = run % 3 == 0 ? random() % 3 : 5;
+      messages.push_back(random_message(random, head, random() % (run % 2 == 0 ? 20 : 200)));
+    }
+    check(messages);
+  }
+}
