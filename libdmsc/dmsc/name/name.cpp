@@ -1,6 +1,8 @@
 #include "dmsc/name/name.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace dmsc {
 namespace {
@@ -100,10 +102,25 @@ std::string Name::folded() const {
 }
 
 std::size_t component_ends(std::string_view text, std::uint8_t (&ends)[kMaxNameComponents]) {
-  std::size_t n = 0;
-  for (std::size_t i = 0; i <= text.size() && n < kMaxNameComponents; ++i) {
-    if (i == text.size() || text[i] == '/') ends[n++] = static_cast<std::uint8_t>(i);
+  std::size_t n = 0, i = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    for (; i + 8 <= text.size(); i += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, text.data() + i, sizeof word);
+      // The high bit of each byte that is a slash: (x | 0x80) - 1 loses it only where the low bits of x are zero.
+      const std::uint64_t x = word ^ 0x2f2f'2f2f'2f2f'2f2fULL, high = 0x8080'8080'8080'8080ULL;
+      for (std::uint64_t hits = ~((x | high) - (high >> 7)) & ~x & high; hits != 0; hits &= hits - 1) {
+        ends[n++] = static_cast<std::uint8_t>(i + static_cast<std::size_t>(std::countr_zero(hits)) / 8);
+        if (n == kMaxNameComponents) return n;
+      }
+    }
   }
+  for (; i < text.size(); ++i) {
+    if (text[i] != '/') continue;
+    ends[n++] = static_cast<std::uint8_t>(i);
+    if (n == kMaxNameComponents) return n;
+  }
+  ends[n++] = static_cast<std::uint8_t>(text.size());
   return n;
 }
 

@@ -43,6 +43,27 @@ TEST_CASE("names: component ends") {
   CHECK(ends[2] == 12);
 }
 
+TEST_CASE("names: component ends of any bytes are those found one by one") {
+  std::uint64_t random = 1;
+  auto draw = [&random](std::uint64_t n) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (random >> 33) % n;
+  };
+  for (int run = 0; run < 20000; ++run) {
+    std::string text(draw(run % 100 == 0 ? 256 : 60), '\0');
+    static const std::string some("/\xaf\x0f.a\x2e\x30\0\x7f\xff", 10);
+    const std::uint64_t few = 2 + draw(some.size() - 1);
+    for (char& c : text) c = some[draw(few)];
+    std::vector<std::uint8_t> expected;
+    for (std::size_t i = 0; i <= text.size() && expected.size() < kMaxNameComponents; ++i) {
+      if (i == text.size() || text[i] == '/') expected.push_back(static_cast<std::uint8_t>(i));
+    }
+    std::uint8_t ends[kMaxNameComponents];
+    std::size_t n = component_ends(text, ends);
+    REQUIRE(std::vector<std::uint8_t>(ends, ends + n) == expected);
+  }
+}
+
 TEST_CASE("names: the DNS form reverses the components") {
   CHECK(to_dns(*Name::parse("B/4"), "svc.dmsc") == "4.b.svc.dmsc");
   CHECK(to_dns(*Name::parse("shop/cart/v2"), "svc.dmsc") == "v2.cart.shop.svc.dmsc");
