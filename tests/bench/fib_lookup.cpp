@@ -210,6 +210,51 @@ void fib_other_names(benchmark::State& state) {
   match_batches(state, filled_fib(), names);
 }
 
+// Besides the million, a thousand prefixes at each of the sixteen depths, all of which cover what is below them.
+const forwarding::Fib& deep_fib() {
+  struct Deep : FilledFib {
+    Deep() {
+      std::mt19937_64 random(5);
+      for (int i = 0; i < 1000; ++i) {
+        std::string text = "org-" + std::to_string(i);
+        for (std::size_t depth = 1; depth <= kMaxNameComponents; ++depth) {
+          forwarding::PrefixRoute group = group_of(text);
+          group.covering = true;
+          if (depth > 1) fib.set_prefix(group);  // not the first: it would serve all names
+          text += "/d" + std::to_string(random() % 10);
+        }
+      }
+    }
+  };
+  static const Deep deep;
+  return deep.fib;
+}
+
+// Names of sixteen components, which begin as announced ones do and miss at every depth.
+void fib_deep_names(benchmark::State& state) {
+  static const std::vector<std::string> names = [] {
+    std::mt19937_64 random(6);
+    std::vector<std::string> out;
+    while (out.size() < 4096) {
+      std::string name = "org-" + std::to_string(random() % 1000);
+      for (std::size_t n = 1; n < kMaxNameComponents; ++n) name += "/x" + std::to_string(random() % 10);
+      out.push_back(std::move(name));
+    }
+    return out;
+  }();
+  match_batches(state, deep_fib(), names);
+}
+
+void fib_deep_other_names(benchmark::State& state) {
+  static const std::vector<std::string> names = [] {
+    std::mt19937_64 random(4);
+    std::vector<std::string> out;
+    while (out.size() < 4096) out.push_back(random_name(random));
+    return out;
+  }();
+  match_batches(state, deep_fib(), names);
+}
+
 void unordered_map_match(benchmark::State& state) {
   filled_map();
   look_up(state, [](std::string_view name) { return map_match(name); });
@@ -232,6 +277,8 @@ BENCHMARK(fib_match_p99)->UseManualTime()->Iterations(5);
 BENCHMARK(fib_bytes_per_prefix)->Iterations(1);
 BENCHMARK(fib_chosen_names);
 BENCHMARK(fib_other_names);
+BENCHMARK(fib_deep_names);
+BENCHMARK(fib_deep_other_names);
 BENCHMARK(fib_update);
 
 }  // namespace

@@ -19,7 +19,7 @@ from .figures import Figure
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 BASELINES = {
     "fib_lookup": {"fib_match": "unordered_map_match", "fib_match_batch32": "unordered_map_match",
-                   "fib_chosen_names": "fib_other_names"},
+                   "fib_chosen_names": "fib_other_names", "fib_deep_names": "fib_deep_other_names"},
     "database": {"lsdb_range_digest": "walked_range_digest"},
     "flooding": {"flood": "bare_relay", "flood_verified": "ed25519_verify", "verifier": "ed25519_verify"},
     "record": {"recorded": "unrecorded"},

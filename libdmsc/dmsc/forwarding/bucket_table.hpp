@@ -11,9 +11,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <span>
 
 #include "dmsc/forwarding/reclaimer.hpp"
+#include "dmsc/forwarding/table_memory.hpp"
 
 namespace dmsc::forwarding {
 
@@ -135,10 +136,16 @@ class BucketTable {
   static_assert(sizeof(Bucket) == 64 || sizeof(void*) != 8);
 
   struct Array {
-    explicit Array(std::size_t n) : buckets(n), mask(n - 1) {}
+    explicit Array(std::size_t n)
+        : buckets(static_cast<Bucket*>(allocate_table(n * sizeof(Bucket))), n), mask(n - 1) {
+      std::uninitialized_value_construct(buckets.begin(), buckets.end());
+    }
+    ~Array() { free_table(buckets.data(), buckets.size_bytes()); }
+    Array(const Array&) = delete;
+    Array& operator=(const Array&) = delete;
     std::size_t slots() const { return buckets.size() * kWays; }
-    std::vector<Bucket> buckets;
-    std::size_t mask;
+    const std::span<Bucket> buckets;
+    const std::size_t mask;
   };
   struct Slot {
     Entry* entry = nullptr;

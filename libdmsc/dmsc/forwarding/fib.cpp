@@ -5,6 +5,7 @@
 #include "dmsc/forwarding/bucket_table.hpp"
 #include "dmsc/forwarding/fib_parts.hpp"
 #include "dmsc/forwarding/name_hash.hpp"
+#include "dmsc/forwarding/prefix_filter.hpp"
 #include "dmsc/forwarding/withdrawn_names.hpp"
 
 namespace dmsc::forwarding {
@@ -34,16 +35,30 @@ std::size_t next_hops_bytes(const NextHopGroup& group) {
 
 struct Fib::Impl {
   Impl(const crypto::Key16& k, Reclaimer& r)
-      : key(k), hasher(k), reclaimer(r), names(r), withdrawn(r), labels(r) {}
+      : key(k), hasher(k), reclaimer(r), names(r), below(r), withdrawn(r), labels(r) {}
 
   std::uint64_t label_hash(PathLabel label) const {
     char raw[4];
     std::memcpy(raw, &label.value, sizeof raw);
     return hasher(std::string_view(raw, sizeof raw));
   }
-  void count(std::size_t depth, const InstanceGroup& group, bool add) {
-    add ? exact.add(depth) : exact.remove(depth);
-    if (group.covering()) add ? covering.add(depth) : covering.remove(depth);
+  // Before a reader can find the prefix.
+  void add_depth(std::size_t depth, std::uint64_t hash, const InstanceGroup& group) {
+    exact.add(depth);
+    if (!group.covering()) return;
+    covering.add(depth);
+    below.add(hash, [this](auto add) {
+      names.for_each([&](const PrefixCell& cell) {
+        if (cell.group.load(std::memory_order_relaxed)->covering()) add(cell.hash);
+      });
+    });
+  }
+  // When no reader can find it any more.
+  void remove_depth(std::size_t depth, std::uint64_t hash, const InstanceGroup& group) {
+    exact.remove(depth);
+    if (!group.covering()) return;
+    covering.remove(depth);
+    below.remove(hash);
   }
   template <class T>
   void retire_object(const T* object) {
@@ -66,12 +81,26 @@ struct Fib::Impl {
 
   void prepare(std::string_view name, LookUp& out) const {
     out.name = name;
-    out.wanted = 0;
+    out.wanted = out.hashed = 0;
     if (name.empty() || name.size() > kMaxNameBytes) return;
     out.count = component_ends(name, out.ends);
     if (out.ends[out.count - 1] != name.size()) return;  // more components than a name can have
     out.wanted = wanted(out.count);
-    hasher.prefixes(name, out.ends, out.count, out.wanted, out.hashes);
+    if (__builtin_popcount(out.wanted) > kFewDepths) ask_filter(out);
+  }
+
+  // A name of many components, which whoever chose it may have made to miss at each: what lies at which of its depths
+  // is asked of the filter, all at a time.
+  void ask_filter(LookUp& look_up) const {
+    hasher.prefixes(look_up.name, look_up.ends, look_up.count, look_up.wanted, look_up.hashes);
+    look_up.hashed = look_up.wanted;
+    const std::uint32_t whole = 1U << (look_up.count - 1);
+    std::uint32_t possible = look_up.wanted & whole;
+    for (std::uint32_t left = look_up.wanted & (whole - 1); left != 0; left &= left - 1) {
+      const auto i = static_cast<std::size_t>(__builtin_ctz(left));
+      possible |= static_cast<std::uint32_t>(below.may_hold(look_up.hashes[i])) << i;
+    }
+    look_up.wanted = possible;
   }
 
   // Gives up the depths of each look-up that its buckets tell to be empty, longest first, and fetches what the
@@ -87,25 +116,25 @@ struct Fib::Impl {
       std::size_t kept = 0;
       for (std::size_t i = 0; i < left; ++i) {
         LookUp& look_up = *open[i];
-        if (!names.absent(look_up.longest())) {
-          names.prefetch_entry(look_up.longest());
+        if (!names.absent(look_up.longest(hasher))) {
+          names.prefetch_entry(look_up.longest(hasher));
           continue;
         }
         look_up.give_up_longest();
         if (look_up.wanted == 0) continue;
-        names.prefetch(look_up.longest());
+        names.prefetch(look_up.longest(hasher));
         open[kept++] = &look_up;
       }
       left = kept;
     }
   }
 
-  Match match(const LookUp& look_up) const {
+  Match match(LookUp& look_up) const {
     Match found;
     look_up.for_each_depth([&](std::size_t i) {
-      std::string_view text = look_up.name.substr(0, look_up.ends[i]);
+      std::string_view text = look_up.head(i);
       PrefixCell* hit =
-          names.find(look_up.hashes[i], [&](const PrefixCell& c) { return c.is(text); });
+          names.find(look_up.hash(i, hasher), [&](const PrefixCell& c) { return c.is(text); });
       if (hit == nullptr) return false;
       const InstanceGroup* group = hit->group.load(std::memory_order_acquire);
       if (i + 1 != look_up.count && !group->covering()) return false;
@@ -118,7 +147,11 @@ struct Fib::Impl {
   crypto::Key16 key;
   NameHasher<> hasher;
   Reclaimer& reclaimer;
+  // Names with more depths to look at than this ask the filter first.
+  static constexpr int kFewDepths = 4;
+  CellArena* const cells = new CellArena;  // freed by the reclaimer, after what it gives back to it
   BucketTable<PrefixCell> names;
+  PrefixFilter below;  // of the prefixes that cover
   WithdrawnNames withdrawn;
   BucketTable<LabelSlot> labels;
   NodeArray nodes;
@@ -127,7 +160,7 @@ struct Fib::Impl {
   std::atomic<const LinkSet*> dead_links = nullptr;  // nullptr = all alive, the usual case
   std::atomic<const PathSet*> paths = nullptr;       // nullptr = none, the usual case
   FibWork work;
-  FibMemory held;  // cells and groups; the tables are added when asked
+  FibMemory held;  // groups; cells and tables are added when asked
 };
 
 Fib::Fib(const crypto::Key16& key, Reclaimer& reclaimer)
@@ -135,10 +168,10 @@ Fib::Fib(const crypto::Key16& key, Reclaimer& reclaimer)
 
 // Groups go with the last prefix that points at them; whoever made one has dropped it by now.
 Fib::~Fib() {
-  impl_->names.for_each([](PrefixCell& cell) {
+  impl_->names.for_each([this](PrefixCell& cell) {
     InstanceGroup* group = cell.group.load();
     if (--group->users_ == 0) ::operator delete(group);
-    PrefixCell::destroy(&cell);
+    PrefixCell::destroy(*impl_->cells, &cell);
   });
   impl_->nodes.for_each([this](NodeId node, const NodeRoute&) {
     NextHopGroup* ways = impl_->nodes.exchange(node.value, nullptr, 0);
@@ -147,6 +180,7 @@ Fib::~Fib() {
   impl_->labels.for_each([](LabelSlot& slot) { delete &slot; });
   delete impl_->dead_links.load();
   delete impl_->paths.load();
+  impl_->reclaimer.retire([cells = impl_->cells] { delete cells; });
 }
 
 InstanceGroup* Fib::add_group(bool covering, std::span<const InstanceEntry> instances) {
@@ -175,17 +209,15 @@ void Fib::set_prefix(std::string_view prefix, InstanceGroup& group) {
   if (prefix.empty() || prefix.size() > kMaxNameBytes || depth > kMaxNameComponents) return;
   ++impl_->work.prefixes;
   ++group.users_;
-  impl_->count(depth, group, true);
   std::uint64_t hash = impl_->hasher(prefix);
+  impl_->add_depth(depth, hash, group);
   PrefixCell* held = impl_->names.find(hash, [&](const PrefixCell& c) { return c.is(prefix); });
   if (held == nullptr) {
-    PrefixCell* cell = PrefixCell::make(hash, &group, prefix);
-    impl_->held.prefixes += cell->bytes();
-    impl_->names.insert(cell);
+    impl_->names.insert(PrefixCell::make(*impl_->cells, hash, &group, prefix));
     return;
   }
   InstanceGroup* old = held->group.exchange(&group, std::memory_order_acq_rel);
-  impl_->count(depth, *old, false);
+  impl_->remove_depth(depth, hash, *old);
   drop_group(old);
 }
 
@@ -201,10 +233,9 @@ void Fib::remove_prefix(std::string_view prefix) {
   if (old == nullptr) return;
   ++impl_->work.prefixes;
   InstanceGroup* group = old->group.load(std::memory_order_relaxed);
-  impl_->count(depth_of(prefix), *group, false);
+  impl_->remove_depth(depth_of(prefix), old->hash, *group);
   impl_->withdrawn.add(old->hash, group->covering());
-  impl_->held.prefixes -= old->bytes();
-  impl_->reclaimer.retire([old] { PrefixCell::destroy(old); });
+  impl_->reclaimer.retire([old, cells = impl_->cells] { PrefixCell::destroy(*cells, old); });
   drop_group(group);
 }
 
@@ -317,7 +348,7 @@ void Fib::match_batch(std::span<const std::string_view> names, std::span<Match> 
     std::size_t n = std::min(kLookUpsAtOnce, names.size() - from);
     for (std::size_t i = 0; i < n; ++i) {
       impl_->prepare(names[from + i], look_ups[i]);
-      if (look_ups[i].wanted != 0) impl_->names.prefetch(look_ups[i].longest());
+      if (look_ups[i].wanted != 0) impl_->names.prefetch(look_ups[i].longest(impl_->hasher));
     }
     impl_->narrow({look_ups, n});
     for (std::size_t i = 0; i < n; ++i) out[from + i] = impl_->match(look_ups[i]);
@@ -378,7 +409,7 @@ const FibWork& Fib::work() const { return impl_->work; }
 
 FibMemory Fib::memory() const {
   FibMemory out = impl_->held;
-  out.prefixes += impl_->names.bytes() + impl_->withdrawn.bytes();
+  out.prefixes += impl_->cells->bytes() + impl_->names.bytes() + impl_->below.bytes() + impl_->withdrawn.bytes();
   out.nodes += impl_->nodes.bytes();
   return out;
 }

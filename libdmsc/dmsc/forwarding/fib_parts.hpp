@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include "dmsc/forwarding/cell_arena.hpp"
 #include "dmsc/forwarding/fib.hpp"
 
 namespace dmsc::forwarding {
@@ -22,23 +23,27 @@ class PrefixCell {
   const std::uint64_t hash;
   std::atomic<InstanceGroup*> group;
 
-  static PrefixCell* make(std::uint64_t hash, InstanceGroup* group, std::string_view text) {
-    void* block = ::operator new(sizeof(PrefixCell) + text.size());
+  static PrefixCell* make(CellArena& arena, std::uint64_t hash, InstanceGroup* group, std::string_view text) {
+    void* block = arena.allocate(bytes_of(text.size()));
     auto* cell = new (block) PrefixCell(hash, group, static_cast<std::uint8_t>(text.size()));
-    std::memcpy(static_cast<char*>(block) + sizeof(PrefixCell), text.data(), text.size());
+    std::memcpy(static_cast<char*>(block) + kTextAt, text.data(), text.size());
     return cell;
   }
-  static void destroy(PrefixCell* cell) { ::operator delete(cell); }
+  static void destroy(CellArena& arena, PrefixCell* cell) { arena.release(cell, bytes_of(cell->size_)); }
 
-  std::string_view text() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(this) + kTextAt, size_}; }
   bool is(std::string_view other) const { return text() == other; }
-  std::size_t bytes() const { return heap_bytes(sizeof(PrefixCell) + size_); }
 
  private:
   PrefixCell(std::uint64_t h, InstanceGroup* g, std::uint8_t size)
       : hash(h), group(g), size_(size) {}
+  // The text begins right behind its size.
+  static constexpr std::size_t kTextAt = sizeof(std::uint64_t) + sizeof(std::atomic<InstanceGroup*>) + 1;
+  static constexpr std::size_t bytes_of(std::size_t text) { return std::max(kTextAt + text, 3 * sizeof(std::uint64_t)); }
+  static_assert(kTextAt + kMaxNameBytes <= CellArena::kLargest);
   std::uint8_t size_;
 };
+static_assert(sizeof(PrefixCell) == 3 * sizeof(std::uint64_t));
 
 struct LabelSlot {
   std::uint64_t hash;
@@ -119,15 +124,29 @@ class DepthMask {
 
 inline constexpr std::size_t kLookUpsAtOnce = 32;
 
-// One longest match, prepared: where components end, and the hashes of the depths that can serve.
+// One longest match, prepared: where components end, and the depths that can serve.
 struct LookUp {
   std::string_view name;
   std::size_t count = 0;     // components
   std::uint32_t wanted = 0;  // bit i: the first i + 1 components may match; 0 = nothing can
+  std::uint32_t hashed = 0;  // bit i: hashes[i] is known
   std::uint8_t ends[kMaxNameComponents];
   std::uint64_t hashes[kMaxNameComponents];
 
-  std::uint64_t longest() const { return hashes[31 - __builtin_clz(wanted)]; }
+  std::string_view head(std::size_t i) const { return name.substr(0, ends[i]); }
+  // Most names are found at their full length, so the hashes of their beginnings are made when they are needed.
+  template <class Hasher>
+  std::uint64_t hash(std::size_t i, const Hasher& hasher) {
+    if ((hashed >> i & 1) == 0) {
+      hashes[i] = hasher(head(i));
+      hashed |= 1U << i;
+    }
+    return hashes[i];
+  }
+  template <class Hasher>
+  std::uint64_t longest(const Hasher& hasher) {
+    return hash(static_cast<std::size_t>(31 - __builtin_clz(wanted)), hasher);
+  }
   void give_up_longest() { wanted &= ~(1U << (31 - __builtin_clz(wanted))); }
   // Calls visit(i), longest first, until it returns true.
   template <class Visit>
