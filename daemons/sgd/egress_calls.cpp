@@ -1,4 +1,4 @@
-#include "sgd/egress_calls.hpp"
+#include "sgd/egress_call.hpp"
 
 #include <algorithm>
 
@@ -8,23 +8,6 @@ using wire::ErrorCode;
 using wire::HeaderTlv;
 using wire::PacketKind;
 using wire::PayloadProtocol;
-
-struct EgressCalls::Entry {
-  Key key;
-  State state = State::receiving;
-  RequestHandle handle = 0;
-  Time opened{}, answer_until{}, forget_at{}, wake{};
-  InstanceId instance;
-  Bytes request_header;        // of the first segment: names, record and class of the reply
-  std::unique_ptr<Assembler> request;
-  Bytes reply;                 // answered: the stored reply
-  std::unique_ptr<SegmentSender> sender;
-  ErrorCode refusal = ErrorCode::internal;
-  std::string refusal_text;
-  unsigned unacked_segments = 0;
-  std::optional<Time> ack_at;
-  std::size_t charged = 0;
-};
 
 EgressCalls::EgressCalls(EgressConfig config, LocalServices& services)
     : config_(config), services_(services) {}
@@ -45,20 +28,11 @@ EgressCalls::Entry* EgressCalls::by_handle(RequestHandle handle) {
 // ---- receiving ------------------------------------------------------------------------------
 
 void EgressCalls::receive(Time now, wire::ServicePacket& packet) {
+  if (packet.payload_protocol() == PayloadProtocol::control) return on_acks(now, packet);
   const Key key{packet.ingress(), packet.exchange(), packet.flow()};
   auto it = entries_.find(key);
   if (it == entries_.end() && settled_.contains(key)) {
-    // The ingress has said that it holds the reply: this is a late copy.
-    const bool is_ack = packet.payload_protocol() == PayloadProtocol::control;
-    ++(is_ack ? counters_.acks_in : counters_.duplicates);
-    return;
-  }
-  if (packet.payload_protocol() == PayloadProtocol::control) {
-    if (it == entries_.end()) {
-      ++counters_.strays;
-    } else {
-      on_ack(now, *it->second, packet);
-    }
+    ++counters_.duplicates;  // the ingress has said that it holds the reply: this is a late copy
     return;
   }
   auto segment = wire::segment_of(packet);
@@ -168,36 +142,6 @@ void EgressCalls::deliver(Time now, Entry& entry) {
   charge(entry, 0);
   requests_.push_back(std::move(request));
   reschedule(now, entry);
-}
-
-void EgressCalls::on_ack(Time now, Entry& entry, const wire::ServicePacket& packet) {
-  ++counters_.acks_in;
-  if (entry.state != State::answered) return;
-  auto value = packet.tlv(HeaderTlv::ack);
-  auto held = value ? wire::decode_ack(*value) : Result<wire::ByteRanges>(Error{});
-  if (!held) {
-    ++counters_.malformed;
-    return;
-  }
-  Peer& peer = peers_[entry.key.ingress];
-  if (held->complete(static_cast<std::uint32_t>(entry.reply.size()))) {
-    // The acknowledgement of a single segment may have waited for others (docs: "Messages" 5).
-    if (entry.sender->segment_count() > 1) entry.sender->acknowledge_all(now, peer.rtt);
-    return settle(now, entry);
-  }
-  entry.sender->acknowledge(now, *held, peer.rtt);
-  service(now, entry);
-}
-
-void EgressCalls::settle(Time now, Entry& entry) {
-  settled_.add(entry.key, entry.forget_at);
-  ++peers_[entry.key.ingress].settled;
-  erase(entry);
-  forget_settled(now, 4);  // a little each time: no long pause when many are due
-}
-
-void EgressCalls::forget_settled(Time now, std::size_t most) {
-  settled_.expire(now, most, [this](const Key& key) { --peers_[key.ingress].settled; });
 }
 
 void EgressCalls::erase(Entry& entry) {

@@ -122,6 +122,8 @@ class EgressCalls {
               const wire::Segment& segment);
   void on_segment(Time now, Entry& entry, const wire::ServicePacket& packet,
                   const wire::Segment& segment);
+  void on_acks(Time now, const wire::ServicePacket& packet);
+  Entry* acknowledged(const Key& key);
   void on_ack(Time now, Entry& entry, const wire::ServicePacket& packet);
   void settle(Time now, Entry& entry);   // erases it
   void forget_settled(Time now, std::size_t most);

@@ -396,12 +396,12 @@ void IngressCalls::tick(Time now) {
     Call& call = *open_.at(timers_.begin()->second);
     service(now, call);
   }
-  if (!late_acks_.empty() && now >= late_acks_at_) flush_late_acks();
+  if (late_count_ > 0 && now >= late_acks_at_) flush_late_acks();
 }
 
 std::optional<Time> IngressCalls::deadline() const {
   std::optional<Time> next;
-  if (!late_acks_.empty()) next = late_acks_at_;
+  if (late_count_ > 0) next = late_acks_at_;
   if (timers_.empty()) return next;
   return next ? std::min(*next, timers_.begin()->first) : timers_.begin()->first;
 }

@@ -134,6 +134,12 @@ class IngressCalls {
 
  private:
   struct Call;
+  struct LateAcks {    // for one egress
+    Bytes response;    // the first one's header, to build the packet from
+    std::uint32_t total = 0;
+    Bytes others;      // the payload: further exchanges
+    std::size_t room = 0;
+  };
   using CallMap = std::unordered_map<std::uint32_t, std::unique_ptr<Call>>;
 
   void service(Time now, Call& call);           // may end and destroy the call
@@ -149,9 +155,11 @@ class IngressCalls {
                        std::string_view text);
   void send_segment(Time now, Call& call, std::uint32_t offset, std::uint32_t size);
   void send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held);
-  std::optional<Bytes> make_ack(const wire::ServicePacket& response, const wire::ByteRanges& held);
+  std::optional<Bytes> make_ack(const wire::ServicePacket& response, const wire::ByteRanges& held,
+                                ByteView others = {});
   void send_late_ack(Time now, const wire::ServicePacket& response, std::uint32_t total);
   void flush_late_acks();
+  void flush_late_acks(LateAcks& late);
   void send_due_ack(Time now, Call& call);
   void fail(Time now, Call& call, wire::ErrorCode code, NodeId reporter, std::string text);
   void finish(Time now, Call& call, CallOutcome outcome);
@@ -169,7 +177,8 @@ class IngressCalls {
   std::size_t open_bytes_ = 0;
   double retry_budget_ = 10;  // retries of idempotent calls still allowed
   std::vector<Bytes> packets_;
-  std::vector<Bytes> late_acks_;
+  std::map<NodeId, LateAcks> late_acks_;
+  std::size_t late_count_ = 0;
   Time late_acks_at_{};
   std::vector<CallOutcome> outcomes_;
   IngressCounters counters_;

@@ -1,6 +1,7 @@
 // Service packets: the parser, every getter, the decision and the reply.
 #include "dmsc/forwarding/decision.hpp"
 #include "dmsc/forwarding/hop_auth.hpp"
+#include "dmsc/wire/acked_exchanges.hpp"
 #include "dmsc/wire/message.hpp"
 #include "harness.hpp"
 
@@ -68,6 +69,7 @@ void fuzz::one_input(ByteView data) {
   (void)packet.recorded_hops();
   (void)wire::segment_of(packet);
   if (auto ack = packet.tlv(wire::HeaderTlv::ack)) (void)wire::decode_ack(*ack);
+  (void)wire::decode_acked(packet.payload());
   check_reply(packet);
   check_decision(packet, data.size());
   crypto::Key16 key{9};

@@ -1,6 +1,7 @@
 // docs/protocol.md, "Messages": segments and acknowledgements.
 #include <catch2/catch.hpp>
 
+#include "dmsc/wire/acked_exchanges.hpp"
 #include "dmsc/wire/message.hpp"
 
 using namespace dmsc;
@@ -79,6 +80,20 @@ TEST_CASE("Messages: a wrong ack is refused with the place") {
     INFO(bad);
     REQUIRE_FALSE(r);
     CHECK(r.error().message.find("ack TLV") == 0);
+  }
+}
+
+TEST_CASE("U26 Messages: the payload of an acknowledgement of golden bytes") {
+  Bytes payload;
+  wire::append_acked(payload, {0x01020304, 0x1112131415161718});
+  wire::append_acked(payload, {5, 6});
+  CHECK(to_hex(payload) == "01020304" "1112131415161718" "00000005" "0000000000000006");
+  auto back = wire::decode_acked(payload);
+  REQUIRE(back);
+  CHECK(*back == std::vector<wire::AckedExchange>{{0x01020304, 0x1112131415161718}, {5, 6}});
+  CHECK(wire::decode_acked({})->empty());
+  for (std::size_t size = 1; size < payload.size(); ++size) {
+    if (size % wire::kAckedExchangeBytes != 0) CHECK_FALSE(wire::decode_acked(ByteView(payload).first(size)));
   }
 }
 
