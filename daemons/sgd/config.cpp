@@ -146,6 +146,7 @@ Config read_config(const ConfigNode& root) {
   read_names(root, config.edge);
   config.edge.listeners = read_listeners(root, config);
   config.edge.limits = read_limits(root);
+  config.edge.offloads = {config.router.dataplane.tun_tso, config.router.dataplane.tun_uso};
   config.services_dir = root.text("services_dir", "/etc/dmsc/services.d");
   config.probe_interval = root.section("probes").duration(
       "interval", {.min = milliseconds(100), .fallback = seconds(1), .max = minutes(10)});

@@ -87,6 +87,10 @@ void Edge::set_limits(std::vector<RateLimit> limits) {
   });
 }
 
+void Edge::set_offloads(TunOffloads offloads) {
+  impl_->home.post([impl = impl_, offloads] { impl->set_offloads(offloads); });
+}
+
 void Edge::snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done) {
   impl_->home.post([impl = impl_, flows = std::move(flows), done = std::move(done)] { done(impl->rows(flows)); });
 }

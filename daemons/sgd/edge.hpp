@@ -25,6 +25,7 @@
 #include "sgd/edge_address.hpp"
 #include "sgd/edge_limit.hpp"
 #include "sgd/edge_ipv6.hpp"
+#include "sgd/tun_offloads.hpp"
 
 namespace dmsc::dataplane {
 class Worker;
@@ -77,7 +78,7 @@ struct EdgeConfig {
   std::vector<ListenerConfig> listeners;
   std::vector<RateLimit> limits;     // of what our pods send
   std::size_t max_flows = 262144;    // per gateway, each direction
-  bool offload = true;               // large segments in and out of TUN devices (TSO and its reverse)
+  TunOffloads offloads;
 };
 
 // Where an instance of this gateway listens.
@@ -187,6 +188,7 @@ class Edge {
   // The service ports told of a known prefix, for SRV; forgotten with it.
   void set_ports(const Name& prefix, std::vector<wire::ServicePort> ports);
   void set_limits(std::vector<RateLimit> limits);
+  void set_offloads(TunOffloads offloads);
   // Calls `done` on the worker's thread, which forwards nothing while it copies: ask for few flows.
   void snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done);
   // Where programs in that pod ("" = host) find the resolver, for /etc/resolv.conf.

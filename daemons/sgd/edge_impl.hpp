@@ -46,10 +46,11 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   struct Port {
     Fd tun;
     std::unique_ptr<Responder> responder;
-    Joiner joiner;   // TCP on its way into the TUN
+    Joiner joiner;   // TCP and UDP on their way into the TUN
     Joiner joiner6;  // of IPv6, as IPv4 (edge_ipv6.hpp)
     bool flush_due = false, flush6_due = false;  // listed in unflushed
     bool ipv6 = false;
+    TunOffloads offloads;  // in force
     std::string state = "waiting", reason;
   };
   std::vector<Port> ports;               // by index, as in EdgePath
@@ -60,11 +61,17 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   Bytes buffer;               // one frame with headroom and vnet header
   Segmenter segmenter{kHeadroom};
   std::uint64_t tun_write_failed = 0, ipv6_ignored = 0, ipv6_malformed = 0;
+  std::uint64_t tun_tso_in = 0, tun_tso_out = 0, tun_uso_in = 0, tun_uso_out = 0;  // whole ones
   dataplane::TimerId tick_timer = 0, limit_timer = 0;
   unsigned ticks = 0;
   std::vector<Ipv4> kept;  // addresses of listeners: never reused
   bool running = false;
+  TunOffloads offloads;  // wanted
 
+  void set_offloads(TunOffloads wanted);
+  void switch_offloads(std::uint32_t index);
+  void count_joined(const Joiner& joiner);
+  static bool joinable(const Port& port, ByteView ip_header);
   void install(std::uint32_t index, std::shared_ptr<OpenedPort> opened);
   void uninstall(std::uint32_t index, const std::string& state, const std::string& reason);
   void tun_ready(std::uint32_t index, std::uint32_t events);

@@ -40,6 +40,7 @@ void Edge::Impl::install(std::uint32_t index, std::shared_ptr<OpenedPort> opened
   port.state = "up";
   port.reason.clear();
   port.ipv6 = opened->ipv6;
+  switch_offloads(index);
   path.set_port(index, port_settings(index, true));
   path.set_port(twin(index), twin_settings(index, port.ipv6));
   if (opened->dns_udp) {
@@ -86,13 +87,33 @@ void Edge::Impl::tun_ready(std::uint32_t index, std::uint32_t events) {
       at = *taken;
       lane = twin(index);
     }
-    const bool large = (header.gso_type & ~VnetHeader::kGsoEcn) == VnetHeader::kGsoTcp4;
+    const bool large = header.kind() == VnetHeader::kGsoTcp4 || header.kind() == VnetHeader::kGsoUdp;
+    if (large) ++(header.kind() == VnetHeader::kGsoUdp ? tun_uso_in : tun_tso_in);
     if (large && path.train_from_tun(lane, frame.subspan(at), header.gso_size)) continue;
     segmenter.split(header, frame, at, [this, lane](std::span<std::uint8_t> b, std::size_t from) {
       path.from_tun(lane, b, from);
       if (path.limited()) release_limited();
     });
   }
+}
+
+// What the kernel has handed out before comes as it was.
+void Edge::Impl::set_offloads(TunOffloads wanted) {
+  offloads = wanted;
+  flush_all_joined();
+  for (std::uint32_t i = 0; i < ports.size(); ++i) switch_offloads(i);
+}
+
+void Edge::Impl::switch_offloads(std::uint32_t index) {
+  Port& port = ports[index];
+  if (!port.tun) return;
+  port.offloads = set_tun_offloads(port.tun.get(), offloads);
+  if (port.offloads == offloads) return;
+  runtime::log::info("tun-offload-missing", {{"port", index}, {"tcp", port.offloads.tcp}, {"udp", port.offloads.udp}});
+}
+
+bool Edge::Impl::joinable(const Port& port, ByteView ip_header) {
+  return ip_header[9] == kProtoUdp ? port.offloads.udp : port.offloads.tcp;
 }
 
 // The namespace went away and took the device along; the keeper sees to it.
@@ -162,11 +183,17 @@ void Edge::Impl::write_frame(std::uint32_t index, ByteView vnet, ByteView head, 
 void Edge::Impl::flush_joined(std::uint32_t index) {
   Port& port = ports[index];
   if (port.joiner.empty()) return;
+  count_joined(port.joiner);
   auto parts = port.joiner.frame();
   if (port.tun && ::writev(port.tun.get(), parts.data(), static_cast<int>(parts.size())) < 0) {
     ++tun_write_failed;
   }
   port.joiner.clear();
+}
+
+void Edge::Impl::count_joined(const Joiner& joiner) {
+  if (joiner.kind() == VnetHeader::kGsoTcp4) ++tun_tso_out;
+  if (joiner.kind() == VnetHeader::kGsoUdp) ++tun_uso_out;
 }
 
 void Edge::Impl::flush_all_joined() {
@@ -199,10 +226,11 @@ void Edge::Impl::write_tun(std::uint32_t index, ByteView head, ByteView body) {
     return write_tun6(index - static_cast<std::uint32_t>(ports.size()), head, body);
   if (!ports[index].tun) return;
   Port& port = ports[index];
-  bool taken = config.offload && port.joiner.add(head, body, packet_stays);
+  const bool joins = joinable(port, head);
+  bool taken = joins && port.joiner.add(head, body, packet_stays);
   if (!taken && !port.joiner.empty()) {
     flush_joined(index);
-    taken = port.joiner.add(head, body, packet_stays);
+    taken = joins && port.joiner.add(head, body, packet_stays);
   }
   if (!taken) return write_frame(index, kPlain, head, body);
   if (port.joiner.complete()) return flush_joined(index);
@@ -299,6 +327,10 @@ EdgeSnapshot Edge::Impl::rows(const FlowsWanted& flows) const {
                              index ? ports[*index].state : "failed", s.accepted, s.active});
   }
   out.counters["tun_write_failed"] = tun_write_failed;
+  out.counters["tun_tso_in"] = tun_tso_in;
+  out.counters["tun_tso_out"] = tun_tso_out;
+  out.counters["tun_uso_in"] = tun_uso_in;
+  out.counters["tun_uso_out"] = tun_uso_out;
   out.counters["ipv6_ignored"] = ipv6_ignored;
   out.counters["ipv6_malformed"] = ipv6_malformed;
   out.counters["dns_queries"] = dns_counters.queries;

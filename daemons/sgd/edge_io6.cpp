@@ -31,6 +31,7 @@ std::optional<std::size_t> Edge::Impl::take6(std::span<std::uint8_t> frame, Vnet
 void Edge::Impl::flush6(std::uint32_t index) {
   Port& port = ports[index];
   if (port.joiner6.empty()) return;
+  count_joined(port.joiner6);
   auto frame = port.joiner6.frame();
   ByteView head(static_cast<const std::uint8_t*>(frame[0].iov_base), frame[0].iov_len);
   auto vnet = encode_vnet(vnet_of_ip6(decode_vnet(head.first<kVnetBytes>())));
@@ -55,10 +56,11 @@ void Edge::Impl::write_tun6(std::uint32_t index, ByteView head, ByteView body) {
     if (!error.empty()) write_frame(index, kPlain, error, {});
     return;
   }
-  bool taken = config.offload && port.joiner6.add(head, body, packet_stays);
+  const bool joins = joinable(port, head);
+  bool taken = joins && port.joiner6.add(head, body, packet_stays);
   if (!taken && !port.joiner6.empty()) {
     flush6(index);
-    taken = port.joiner6.add(head, body, packet_stays);
+    taken = joins && port.joiner6.add(head, body, packet_stays);
   }
   if (!taken) {
     Bytes filled;

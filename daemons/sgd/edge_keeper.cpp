@@ -85,6 +85,7 @@ Edge::Impl::Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h)
   for (const auto& [address, name] : saved.names) names.restore(name, address, home.now());
   saved_version = names.version();
   path.set_limits(config.limits);
+  offloads = config.offloads;
   for (std::size_t i = 0; i < pods.size(); ++i) {
     pods[i].index = kFirstPodPort + static_cast<std::uint32_t>(i);
     any_external = any_external || config.pods[i].external != External::refuse;
@@ -245,7 +246,7 @@ void Edge::Impl::keep_pod(std::size_t number) {
 Result<std::shared_ptr<OpenedPort>> Edge::Impl::open_pod(const PodNamespace& pod) const {
   auto out = std::make_shared<OpenedPort>();
   Status status = in_namespace(pod.netns, [&]() -> Status {
-    auto tun = open_tun(pod.tun, config.offload);
+    auto tun = open_tun(pod.tun);
     if (!tun) return tun.error();
     out->tun = std::move(*tun);
     auto loopback = Device::find("lo");
@@ -267,7 +268,7 @@ Result<std::shared_ptr<OpenedPort>> Edge::Impl::open_pod(const PodNamespace& pod
 
 Status Edge::Impl::open_host() {
   auto out = std::make_shared<OpenedPort>();
-  auto tun = open_tun(config.host_tun, config.offload);
+  auto tun = open_tun(config.host_tun);
   if (!tun) return with_context("host_mode", tun.error());
   out->tun = std::move(*tun);
   auto device = Device::find(config.host_tun);
@@ -285,7 +286,7 @@ Status Edge::Impl::open_host() {
 
 Status Edge::Impl::open_external() {
   auto out = std::make_shared<OpenedPort>();
-  auto tun = open_tun(config.external_tun, config.offload);
+  auto tun = open_tun(config.external_tun);
   if (!tun) return with_context("external traffic of pods", tun.error());
   out->tun = std::move(*tun);
   auto device = Device::find(config.external_tun);

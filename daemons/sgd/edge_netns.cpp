@@ -79,7 +79,7 @@ std::pair<std::uint64_t, std::uint64_t> namespace_identity(const std::string& pa
   return {info.st_dev, info.st_ino};
 }
 
-Result<Fd> open_tun(const std::string& name, bool offload) {
+Result<Fd> open_tun(const std::string& name) {
   if (name.empty() || name.size() >= IFNAMSIZ) {
     return make_error(Errc::invalid, "TUN name '", name, "' is not 1-15 bytes");
   }
@@ -91,9 +91,18 @@ Result<Fd> open_tun(const std::string& name, bool offload) {
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return system_error("make TUN " + name);
   int header = kVnetBytes;
   if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header) != 0) return system_error("set up TUN " + name);
-  // Without it the kernel cuts segments and fills checksums itself: slower, not wrong.
-  if (offload) (void)::ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
   return fd;
+}
+
+TunOffloads set_tun_offloads(int tun, TunOffloads wanted) {
+  // Both families at a time, and new with Linux 6.2: older headers do not name them.
+  constexpr unsigned long kUso = 0x20 | 0x40, kTso = TUN_F_TSO4 | TUN_F_TSO6;
+  for (bool udp : {wanted.udp, false}) {
+    const unsigned long flags = (wanted.tcp ? kTso : 0) | (udp ? kUso : 0);
+    const bool any = flags != 0;
+    if (::ioctl(tun, TUNSETOFFLOAD, any ? flags | TUN_F_CSUM : 0) == 0) return {wanted.tcp, udp};
+  }
+  return {false, false};
 }
 
 Result<Fd> bind_socket(L4 protocol, Ipv4 address, std::uint16_t port) {

@@ -8,6 +8,7 @@
 
 #include "dmsc/core/result.hpp"
 #include "sgd/edge_address.hpp"
+#include "sgd/tun_offloads.hpp"
 
 namespace dmsc::sgd {
 
@@ -42,9 +43,11 @@ Status enter_namespace(const std::string& path);
 std::pair<std::uint64_t, std::uint64_t> namespace_identity(const std::string& path);
 
 // Makes a TUN device in the calling thread's namespace: non-blocking, a vnet header of kVnetBytes in
-// front of every frame, TSO and checksum offload if `offload`. Error if the name is taken by another
-// program.
-Result<Fd> open_tun(const std::string& name, bool offload);
+// front of every frame, no offloads yet. Error if the name is taken by another program.
+Result<Fd> open_tun(const std::string& name);
+// Switches the offloads of an open TUN device; returns what is in force. Without them the kernel cuts segments and
+// trains and fills checksums itself: slower, not wrong.
+TunOffloads set_tun_offloads(int tun, TunOffloads wanted);
 // A bound socket in the calling thread's namespace, non-blocking; TCP listens.
 Result<Fd> bind_socket(L4 protocol, Ipv4 address, std::uint16_t port);
 // A connecting (TCP: perhaps still in progress) non-blocking socket.

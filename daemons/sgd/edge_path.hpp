@@ -4,7 +4,7 @@
 //   edge_path.cpp        dispatch, external traffic, ICMP, expiry
 //   edge_path_out.cpp    client side: program -> name, replies, errors
 //   edge_path_in.cpp     server side: service packet -> endpoint, answers
-//   edge_path_train.cpp  both sides: a large TCP segment in one go
+//   edge_path_train.cpp  both sides: a large TCP segment or a train of UDP datagrams in one go
 //   edge_path_limit.cpp  rate limits of prefixes
 //   edge_path_mtu.cpp    what paths carry, and what a program is told that sends more
 #pragma once
@@ -107,9 +107,9 @@ class EdgePath {
   // `buffer[at...]` is one IP packet read from the TUN of `port`; at >= kHeadroom. The buffer is
   // overwritten.
   void from_tun(std::uint32_t port, std::span<std::uint8_t> buffer, std::size_t at);
-  // `packet` is one IP packet with a TCP segment that the kernel left uncut: more than `segment_bytes` of
-  // data, checksum not filled. Cuts and sends it if it belongs to an established flow, in one go. False:
-  // not taken, to be cut and handed to from_tun().
+  // `packet` is one IP packet that the kernel left uncut, a TCP segment or a train of UDP datagrams: more than
+  // `segment_bytes` of data, checksum not filled. Cuts and sends it if it belongs to a flow that is open (TCP:
+  // established), in one go. False: not taken, to be cut and handed to from_tun().
   bool train_from_tun(std::uint32_t port, std::span<std::uint8_t> packet, std::size_t segment_bytes);
   // Kind `packet`, destined for this node.
   void from_network(wire::ServicePacket& packet);
@@ -161,13 +161,13 @@ class EdgePath {
   struct Cut {
     std::size_t header = 0, segment = 0, stride = 0, count = 0;  // bytes, and pieces
   };
-  bool call_train(std::uint32_t port, const Ip4Packet& packet, const Segment& tcp,
+  bool call_train(std::uint32_t port, const Ip4Packet& packet, const Segment& whole,
                   std::size_t segment_bytes);
-  bool answer_train(std::uint32_t port, const Ip4Packet& packet, const Segment& tcp,
+  bool answer_train(std::uint32_t port, const Ip4Packet& packet, const Segment& whole,
                     std::size_t segment_bytes);
   std::optional<forwarding::Verdict> send_train(FlowState& flow, const Ip4Packet& packet,
-                                                const Segment& tcp, std::size_t segment_bytes);
-  std::span<std::uint8_t> train_piece(const FlowState& flow, const Ip4Packet& packet, const Segment& tcp,
+                                                const Segment& whole, std::size_t segment_bytes);
+  std::span<std::uint8_t> train_piece(const FlowState& flow, const Ip4Packet& packet, const Segment& whole,
                                       const Cut& cut, std::size_t index);
 
   // dispatch

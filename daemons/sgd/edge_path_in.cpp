@@ -206,7 +206,9 @@ void EdgePath::answer(std::uint32_t index, const Ip4Packet& packet) {
     count(Count::too_big);
     answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
                 static_cast<std::uint16_t>(most + kIpHeaderBytes));
-    if (segment->header_bytes < most) answer_train(index, packet, *segment, most - segment->header_bytes);
+    if (segment->protocol == L4::tcp && segment->header_bytes < most) {
+      answer_train(index, packet, *segment, most - segment->header_bytes);
+    }
     return;
   }
   flow.established = true;

@@ -53,7 +53,7 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
                 static_cast<std::uint16_t>(room(*flow) + kIpHeaderBytes));
     // The program may not have heard (an IPv6 one never of less than 1280): what it sent goes on in pieces.
-    if (segment->header_bytes < room(*flow)) {
+    if (segment->protocol == L4::tcp && segment->header_bytes < room(*flow)) {
       call_train(index, packet, *segment, room(*flow) - segment->header_bytes);
     }
     return;

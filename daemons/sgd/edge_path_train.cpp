@@ -1,19 +1,23 @@
-// A TCP segment of up to 64 KiB as the kernel hands it out (TSO): one look-up of the flow, one service header
-// and one TCP header, then for each piece a copy, what differs, and the checksum.
+// A TCP segment of up to 64 KiB as the kernel hands it out (TSO), or a train of UDP datagrams (USO): one look-up of
+// the flow, one service header and one TCP or UDP header, then for each piece a copy, what differs, and the checksum.
 #include <algorithm>
 
 #include "dmsc/dataplane/worker.hpp"
+#include "sgd/edge_offload.hpp"
 #include "sgd/edge_path.hpp"
 
 namespace dmsc::sgd {
 namespace {
 
 constexpr std::size_t kTrainMemory = std::size_t{1} << 20;
-constexpr std::size_t kTcpSequenceAt = 4, kTcpFlagsAt = 13, kTcpChecksumAt = 16;
-constexpr std::uint8_t kTcpPsh = 8, kTcpCwr = 128;
 
 void put(std::uint8_t* at, std::uint32_t value, unsigned bytes) {
   for (unsigned i = 0; i < bytes; ++i) at[i] = static_cast<std::uint8_t>(value >> 8 * (bytes - 1 - i));
+}
+
+// Of a connection nobody has answered the first packets may yet go to another instance.
+bool takes_train(const FlowState& flow) {
+  return flow.key.protocol == L4::udp || flow.connected();
 }
 
 }  // namespace
@@ -22,71 +26,68 @@ bool EdgePath::train_from_tun(std::uint32_t index, std::span<std::uint8_t> bytes
                               std::size_t segment_bytes) {
   if (index == kExternalPort || segment_bytes == 0 || !port(index)) return false;
   auto packet = parse_ip4(bytes);
-  if (!packet || packet->protocol != kProtoTcp || packet->is_fragment() || packet->ttl <= 1 ||
-      !source_ok(index, *packet)) {
-    return false;
-  }
-  auto tcp = parse_segment(kProtoTcp, packet->l4);
-  if (!tcp || (tcp->tcp_flags & (kTcpSyn | kTcpRst)) != 0) return false;
-  if (packet->l4.size() <= tcp->header_bytes) return false;
+  if (!packet || packet->is_fragment() || packet->ttl <= 1 || !source_ok(index, *packet)) return false;
+  auto whole = parse_segment(packet->protocol, packet->l4);
+  if (!whole || (whole->tcp_flags & (kTcpSyn | kTcpRst)) != 0) return false;
+  if (packet->l4.size() <= whole->header_bytes) return false;
   if (config_.client_range.contains(packet->destination)) {
-    return answer_train(index, *packet, *tcp, segment_bytes);
+    return answer_train(index, *packet, *whole, segment_bytes);
   }
   return config_.name_range.contains(packet->destination) &&
-         call_train(index, *packet, *tcp, segment_bytes);
+         call_train(index, *packet, *whole, segment_bytes);
 }
 
-bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Segment& tcp,
+bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Segment& whole,
                           std::size_t segment_bytes) {
-  auto it = out_.find({index, tcp.protocol, packet.source, packet.destination, tcp.source_port,
-                       tcp.destination_port});
-  if (it == out_.end() || !it->second->connected() || it->second->limit != nullptr) return false;
+  auto it = out_.find({index, whole.protocol, packet.source, packet.destination, whole.source_port,
+                       whole.destination_port});
+  if (it == out_.end() || !takes_train(*it->second) || it->second->limit != nullptr) return false;
   OutFlow& flow = *it->second;
   if (!check(flow)) {
     give_up(flow, packet);
     return true;
   }
-  if (flow.header.size() + tcp.header_bytes + segment_bytes > flow.mtu) return false;
-  auto verdict = send_train(flow, packet, tcp, segment_bytes);
+  if (flow.header.size() + whole.header_bytes + segment_bytes > flow.mtu) return false;
+  auto verdict = send_train(flow, packet, whole, segment_bytes);
   if (!verdict) return false;
-  flow.note_flags(tcp.tcp_flags, true);
-  std::size_t length = packet.l4.size() - tcp.header_bytes + ((tcp.tcp_flags & kTcpFin) != 0 ? 1 : 0);
-  flow.next_sequence = tcp.sequence + static_cast<std::uint32_t>(length);
-  flow.acknowledged = tcp.acknowledgement;
+  flow.note_flags(whole.tcp_flags, true);
+  std::size_t length = packet.l4.size() - whole.header_bytes + ((whole.tcp_flags & kTcpFin) != 0 ? 1 : 0);
+  flow.next_sequence = whole.sequence + static_cast<std::uint32_t>(length);
+  flow.acknowledged = whole.acknowledgement;
   sent(flow, *verdict);
   return true;
 }
 
-bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const Segment& tcp,
+bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const Segment& whole,
                             std::size_t segment_bytes) {
-  auto it = in_by_tuple_.find({index, tcp.protocol, packet.source, packet.destination,
-                               tcp.source_port, tcp.destination_port});
-  if (it == in_by_tuple_.end() || !it->second->connected()) return false;
+  auto it = in_by_tuple_.find({index, whole.protocol, packet.source, packet.destination,
+                               whole.source_port, whole.destination_port});
+  if (it == in_by_tuple_.end() || !takes_train(*it->second)) return false;
   InFlow& flow = *it->second;
-  if (flow.header.size() + tcp.header_bytes + segment_bytes > carries(flow, flow.peer)) return false;
+  if (flow.header.size() + whole.header_bytes + segment_bytes > carries(flow, flow.peer)) return false;
+  flow.established = true;
   put(packet.l4.data(), flow.service_port, 2);  // the checksum is made anew
-  auto verdict = send_train(flow, packet, tcp, segment_bytes);
+  auto verdict = send_train(flow, packet, whole, segment_bytes);
   if (!verdict) {
-    put(packet.l4.data(), tcp.source_port, 2);
+    put(packet.l4.data(), whole.source_port, 2);
     return false;
   }
-  flow.established = true;
-  flow.note_flags(tcp.tcp_flags, true);
+  flow.note_flags(whole.tcp_flags, true);
   flow.next_sequence =
-      tcp.sequence + static_cast<std::uint32_t>(packet.l4.size() - tcp.header_bytes);
+      whole.sequence + static_cast<std::uint32_t>(packet.l4.size() - whole.header_bytes);
   answered(flow, *verdict);
   return true;
 }
 
 // nullopt: too many pieces.
 std::optional<forwarding::Verdict> EdgePath::send_train(FlowState& flow, const Ip4Packet& packet,
-                                                        const Segment& tcp, std::size_t segment_bytes) {
+                                                        const Segment& whole, std::size_t segment_bytes) {
   using dataplane::Worker;
-  const std::size_t data = packet.l4.size() - tcp.header_bytes;
+  const std::size_t data = packet.l4.size() - whole.header_bytes;
   Cut cut;
   cut.header = flow.header.size();
   cut.segment = segment_bytes;
-  cut.stride = Worker::kTrainHeadroom + cut.header + tcp.header_bytes + segment_bytes +
+  cut.stride = Worker::kTrainHeadroom + cut.header + whole.header_bytes + segment_bytes +
                Worker::kTrainTailroom;
   cut.count = (data + segment_bytes - 1) / segment_bytes;
   if (cut.header == 0 || cut.count * cut.stride > kTrainMemory) return std::nullopt;
@@ -96,7 +97,7 @@ std::optional<forwarding::Verdict> EdgePath::send_train(FlowState& flow, const I
     train_used_ = 0;
   }
   train_.clear();
-  for (std::size_t i = 0; i < cut.count; ++i) train_.push_back(train_piece(flow, packet, tcp, cut, i));
+  for (std::size_t i = 0; i < cut.count; ++i) train_.push_back(train_piece(flow, packet, whole, cut, i));
   train_used_ += cut.count * cut.stride;
   flow.packets_out += cut.count;
   flow.last = io_.now();
@@ -108,9 +109,9 @@ std::optional<forwarding::Verdict> EdgePath::send_train(FlowState& flow, const I
 }
 
 std::span<std::uint8_t> EdgePath::train_piece(const FlowState& flow, const Ip4Packet& packet,
-                                              const Segment& tcp, const Cut& cut, std::size_t index) {
-  const std::size_t from = index * cut.segment, data = packet.l4.size() - tcp.header_bytes;
-  const std::size_t size = std::min(cut.segment, data - from), l4_size = tcp.header_bytes + size;
+                                              const Segment& whole, const Cut& cut, std::size_t index) {
+  const std::size_t from = index * cut.segment, data = packet.l4.size() - whole.header_bytes;
+  const std::size_t size = std::min(cut.segment, data - from), l4_size = whole.header_bytes + size;
   std::uint8_t* start = train_memory_.get() + train_used_ + index * cut.stride +
                         dataplane::Worker::kTrainHeadroom;
   std::copy(flow.header.begin(), flow.header.end(), start);
@@ -118,15 +119,10 @@ std::span<std::uint8_t> EdgePath::train_piece(const FlowState& flow, const Ip4Pa
   start[3] = packet.tos;
   put(start + 6, static_cast<std::uint32_t>(l4_size), 2);
   std::uint8_t* l4 = start + cut.header;
-  std::copy_n(packet.l4.data(), tcp.header_bytes, l4);
-  std::copy_n(packet.l4.data() + tcp.header_bytes + from, size, l4 + tcp.header_bytes);
-  put(l4 + kTcpSequenceAt, tcp.sequence + static_cast<std::uint32_t>(from), 4);
-  std::uint8_t flags = tcp.tcp_flags;
-  if (from + size < data) flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
-  if (from > 0) flags &= static_cast<std::uint8_t>(~kTcpCwr);
-  l4[kTcpFlagsAt] = flags;
-  put(l4 + kTcpChecksumAt, 0, 2);
-  fill_segment_checksum(kProtoTcp, {l4, l4_size}, {}, {});
+  std::copy_n(packet.l4.data(), whole.header_bytes, l4);
+  std::copy_n(packet.l4.data() + whole.header_bytes + from, size, l4 + whole.header_bytes);
+  fit_piece({l4, l4_size}, whole, from, from + size == data);
+  fill_segment_checksum(packet.protocol, {l4, l4_size}, {}, {});
   return {start, cut.header + l4_size};
 }
 

@@ -274,6 +274,7 @@ Result<std::string> Gateway::reload(Config config) {
   identities_.set_namespaces(config.namespaces());
   prober_->set_interval(config.probe_interval);
   if (config.edge.limits != config_.edge.limits) edge_->set_limits(config.edge.limits);
+  if (config.edge.offloads != config_.edge.offloads) edge_->set_offloads(config.edge.offloads);
   config_ = std::move(config);
   return taken;
 }

@@ -176,6 +176,8 @@ DataplaneSection read_dataplane_section(const ConfigNode& root, std::string_view
   dataplane.udp_segment = offloads.boolean("udp_segment", true);
   dataplane.udp_gro = offloads.boolean("udp_gro", true);
   if (daemon != "sgd") return dataplane;
+  dataplane.tun_tso = offloads.boolean("tun_tso", true);
+  dataplane.tun_uso = offloads.boolean("tun_uso", true);
   dataplane.security = static_cast<PayloadSecurity>(section.choice("security", {"sealed", "none"}, 0));
   dataplane.unsealed = static_cast<UnsealedPolicy>(
       section.choice("unsealed", {"refuse", "by-name", "accept"}, 0));

@@ -56,6 +56,8 @@ struct DataplaneSection {  // dataplane:
   unsigned workers = 1;
   bool udp_segment = true;       // offloads:, each can be switched off at any time
   bool udp_gro = true;
+  bool tun_tso = true;           // of gateways, which have TUN devices
+  bool tun_uso = true;
   // Of gateways; a router passes on what it is given.
   PayloadSecurity security = PayloadSecurity::sealed;
   UnsealedPolicy unsealed = UnsealedPolicy::refuse;  // what is taken that is not sealed

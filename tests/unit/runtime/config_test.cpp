@@ -194,6 +194,20 @@ TEST_CASE("config: an alias stands for what it names") {
                   "  - {name: y, local: 10.0.0.1, remote: 10.0.0.3, liveness: *l}\n") == "");
 }
 
+TEST_CASE("config: a gateway's TUN devices trade large segments and trains unless told otherwise") {
+  auto read = [](const std::string& section, const std::string& daemon = "sgd") {
+    auto doc = ConfigDocument::parse("node: {name: sg-1}\ndataplane: {offloads: " + section + "}\n", "f.yaml");
+    RouterConfig c = read_router_config(doc->root(), daemon);
+    doc->finish();
+    return std::pair(c.dataplane, doc->report());
+  };
+  CHECK((read("{}").first.tun_tso && read("{}").first.tun_uso));
+  CHECK_FALSE(read("{tun_uso: false}").first.tun_uso);
+  CHECK_FALSE(read("{tun_tso: false}").first.tun_tso);
+  CHECK(read("{tun_tso: false, tun_uso: false}").second.empty());
+  CHECK(read("{tun_uso: false}", "srd").second == "f.yaml:2:24: dataplane.offloads.tun_uso: unknown key\n");
+}
+
 TEST_CASE("config: a gateway seals unless told otherwise; a router has no say in it") {
   auto read = [](const std::string& section) {
     auto doc = ConfigDocument::parse("node: {name: sg-1}\ndataplane: " + section + "\n", "f.yaml");

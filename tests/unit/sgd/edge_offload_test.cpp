@@ -28,6 +28,23 @@ std::array<std::uint8_t, 20> header(const Bytes& l4) {
   return make_ip4_header(f, l4.size());
 }
 
+Bytes datagram(std::size_t size, std::uint8_t first = 0, std::uint16_t port = 40000) {
+  ByteWriter w;
+  w.u16(port).u16(443).u16(8 + size).u16(0);
+  Bytes l4 = w.take();
+  for (std::size_t i = 0; i < size; ++i) l4.push_back(static_cast<std::uint8_t>(first + i * 7));
+  fill_segment_checksum(kProtoUdp, l4, kA, kB);
+  return l4;
+}
+
+std::array<std::uint8_t, 20> udp_header(const Bytes& l4) {
+  Ip4Fields f;
+  f.source = kA;
+  f.destination = kB;
+  f.protocol = kProtoUdp;
+  return make_ip4_header(f, l4.size());
+}
+
 // The frame a joiner holds, in one piece; empties it.
 Bytes take(Joiner& joiner) {
   Bytes out;
@@ -182,4 +199,70 @@ TEST_CASE("edge offload: a checksum left to us is finished, a lying header refus
   CHECK_FALSE(s.split(h, buffer, 100, never));
   h.gso_type = 3;                     // UDP fragmentation: never asked for
   CHECK_FALSE(s.split(h, buffer, 100, never));
+}
+
+TEST_CASE("U27 USO: datagrams that are joined and cut again are the same packets") {
+  for (std::size_t last : {std::size_t{1200}, std::size_t{1}}) {
+    Joiner j;
+    std::vector<Bytes> packets;
+    for (int i = 0; i < 5; ++i) {
+      Bytes l4 = datagram(i == 4 ? last : 1200, static_cast<std::uint8_t>(i));
+      auto ip = udp_header(l4);
+      REQUIRE(j.add(ip, l4));
+      CHECK(j.complete() == (i == 4 && last < 1200));
+      Bytes whole(ip.begin(), ip.end());
+      whole.insert(whole.end(), l4.begin(), l4.end());
+      packets.push_back(whole);
+    }
+    CHECK(j.kind() == VnetHeader::kGsoUdp);
+    Bytes frame = take(j);
+    VnetHeader h = decode_vnet(std::span<const std::uint8_t, kVnetBytes>(frame.data(), kVnetBytes));
+    CHECK(h.gso_type == 5);  // VIRTIO_NET_HDR_GSO_UDP_L4
+    CHECK(h.gso_size == 1200);
+    CHECK(h.header_bytes == 28);
+    CHECK(h.checksum_offset == 6);
+    CHECK(cut(frame) == packets);
+    CHECK(j.empty());
+  }
+}
+
+TEST_CASE("U27 USO: only datagrams of one flow and one size are joined, with checksums that are right") {
+  auto joins = [](const Bytes& a, const Bytes& b, bool other_tos = false) {
+    Joiner j;
+    if (!j.add(udp_header(a), a)) return false;
+    auto ip = udp_header(b);
+    if (other_tos) ip[1] = 3;
+    return j.add(ip, b);
+  };
+  const Bytes first = datagram(1200);
+  CHECK(joins(first, datagram(1200)));
+  CHECK(joins(first, datagram(7)));
+  CHECK_FALSE(joins(first, datagram(1201)));
+  CHECK_FALSE(joins(datagram(7), first));
+  CHECK_FALSE(joins(first, datagram(0)));
+  CHECK_FALSE(joins(datagram(0), first));
+  CHECK_FALSE(joins(first, datagram(1200, 0, 40001)));  // another flow
+  CHECK_FALSE(joins(first, datagram(1200), true));      // another class
+  Bytes corrupt = datagram(1200);
+  corrupt[100] ^= 1;  // joining would put a right checksum over it
+  CHECK_FALSE(joins(first, corrupt));
+  CHECK_FALSE(joins(corrupt, first));
+  Bytes without = datagram(1200);
+  without[6] = without[7] = 0;  // joining would give it a checksum it did not have
+  CHECK_FALSE(joins(first, without));
+  Joiner tcp;
+  Bytes l4 = segment(1, 1200);
+  REQUIRE(tcp.add(header(l4), l4));
+  CHECK_FALSE(tcp.add(udp_header(first), first));
+}
+
+TEST_CASE("U27 USO: a joined train has at most 64 datagrams and 65,000 bytes") {
+  Joiner j;
+  std::size_t small = 0, large = 0;
+  while (j.add(udp_header(datagram(10)), datagram(10))) ++small;
+  CHECK(small == 64);
+  j.clear();
+  while (j.add(udp_header(datagram(1400)), datagram(1400))) ++large;
+  CHECK(large == (Joiner::kMaxBytes - 28) / 1400);
+  CHECK(take(j).size() <= Joiner::kMaxBytes + kVnetBytes);
 }

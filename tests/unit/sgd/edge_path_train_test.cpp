@@ -18,7 +18,7 @@ Bytes large(Ipv4 from, Ipv4 to, std::uint16_t from_port, std::uint16_t to_port, 
 // What a gateway sent of it, cut by the kernel's rules and packet by packet.
 void by_pieces(Gateway& gateway, std::uint32_t port, const Bytes& packet, std::size_t segment) {
   VnetHeader header;
-  header.gso_type = VnetHeader::kGsoTcp4;
+  header.gso_type = packet[9] == kProtoUdp ? VnetHeader::kGsoUdp : VnetHeader::kGsoTcp4;
   header.gso_size = static_cast<std::uint16_t>(segment);
   Bytes buffer(kHeadroom);
   buffer.insert(buffer.end(), packet.begin(), packet.end());
@@ -94,4 +94,54 @@ TEST_CASE("L4 segments: what is not of an established flow, or does not fit, goe
   wrong[10] ^= 1;
   CHECK_FALSE(as_train(p.a, 2, wrong, 1000));
   CHECK_FALSE(as_train(p.a, 2, Bytes(10), 1000));
+}
+
+TEST_CASE("U27 L4 segments: a train of datagrams makes the packets its datagrams would make, both ways") {
+  for (std::size_t data : {std::size_t{1}, std::size_t{1000}, std::size_t{2000}, std::size_t{40001}}) {
+    INFO(data << " bytes");
+    Pair one, other;
+    const std::string text(data, 'q');
+    Ipv4 client;
+    for (Pair* p : {&one, &other}) {
+      p->call(udp(40000, 53, "first"), kProtoUdp);
+      client = p->b.only(2).source;
+      take_sent(p->a);
+    }
+    const Bytes there = make_packet(one.pod, one.service, kProtoUdp, udp(40000, 53, text), 64, 0x4a);
+    by_pieces(one.a, 2, there, 1000);
+    REQUIRE(as_train(other.a, 2, there, 1000));
+    auto sent = take_sent(one.a);
+    CHECK(sent.size() == (data + 999) / 1000);
+    CHECK(take_sent(other.a) == sent);
+    CHECK(written(other.b) == written(one.b));
+    const Bytes back = make_packet(one.loopback, client, kProtoUdp, udp(5353, 40000, text));
+    by_pieces(one.b, 2, back, 1000);
+    REQUIRE(as_train(other.b, 2, back, 1000));
+    CHECK(take_sent(other.b) == take_sent(one.b));
+    CHECK(written(other.a) == written(one.a));
+    for (Count c : {Count::tun_in, Count::service_out, Count::send_failed}) {
+      CHECK(other.a.path.counter(c) == one.a.path.counter(c));
+      CHECK(other.b.path.counter(c) == one.b.path.counter(c));
+    }
+  }
+}
+
+TEST_CASE("U27 L4 segments: datagrams of no flow, or too large ones, go one by one and are never cut") {
+  Pair p;
+  const Bytes train = make_packet(p.pod, p.service, kProtoUdp, udp(40000, 53, std::string(3000, 'q')));
+  CHECK_FALSE(as_train(p.a, 2, train, 1000));
+  by_pieces(p.a, 2, train, 1000);  // which opens the flow
+  CHECK(written(p.b).size() == 3);
+  CHECK(as_train(p.a, 2, train, 1000));
+  CHECK(written(p.b).size() == 3);
+  CHECK_FALSE(as_train(p.a, 2, train, 1400));  // over the path's MTU
+  take_sent(p.a);
+  p.a.tun.clear();
+  p.call(udp(40000, 53, std::string(2000, 'q')), kProtoUdp);  // one datagram, too large
+  CHECK(take_sent(p.a).empty());
+  auto told = p.a.only(2);
+  CHECK(told.protocol == kProtoIcmp);
+  CHECK(told.l4[1] == icmp::kFragmentationNeeded);
+  CHECK(p.a.path.counter(Count::too_big) == 1);
+  CHECK(written(p.b).empty());
 }
