@@ -14,7 +14,7 @@ from dmsclab.errors import LabError
 from dmsclab.lab import Lab
 from dmsclab.programs import ROOT
 
-from . import baselines, bulk, calls, controlplane, datagrams, failover, forwarding, simulator, web
+from . import baselines, bulk, calls, controlplane, datagrams, failover, forwarding, idle, simulator, web
 from .figures import Figure
 
 TOPOLOGY = ROOT / "tests" / "bench" / "topologies" / "line.yaml"
@@ -86,6 +86,7 @@ PATHS = {
     "calls": PathBench("request and response through one gateway, two, and a router between", calls.calls),
     "bulk": PathBench("iperf3 through two gateways, sealed and in clear, with a router and without", bulk.bulk),
     "datagrams": PathBench("UDP in trains through two gateways, whole on the TUN devices (USO) and not", datagrams.datagrams),
+    "idle": PathBench("processor time of a gateway with four neighbours and nothing to do", idle.idle),
     "web": PathBench("HTTP and connections through two gateways beside nginx as a proxy", web.web),
     "controlplane": PathBench("25 routers beside FRR and BIRD: start, failures, idling", controlplane.grid),
     "controlplane-100": PathBench("100 routers: start, one and two links lost", controlplane.hundred),

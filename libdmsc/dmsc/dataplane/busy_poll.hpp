@@ -2,6 +2,8 @@
 // Only where it pays: after a sleep that was over at once, so never when idle, and not on a core that
 // others need. The worker's thread.
 #pragma once
+#include <algorithm>
+
 #include "dmsc/core/time.hpp"
 
 namespace dmsc::dataplane {
@@ -12,12 +14,14 @@ class BusyPoll {
   static constexpr Duration kOthersTurn = microseconds(3);   // a yield that took longer let somebody work
   static constexpr Duration kPause = milliseconds(10);
 
+  // At most that long from now on, and never longer than kLongest; zero: not at all.
+  void limit(Duration longest) { longest_ = std::clamp(longest, Duration::zero(), kLongest); }
   // How long to look, from `now`; zero: sleep.
   Duration budget(Time now) const {
-    return soon_ && now >= paused_until_ ? kLongest : Duration::zero();
+    return soon_ && now >= paused_until_ ? longest_ : Duration::zero();
   }
   // A sleep has ended, by an event or not.
-  void slept(Duration took, bool event) { soon_ = event && took < kLongest; }
+  void slept(Duration took, bool event) { soon_ = event && took < longest_; }
   // Looking has ended without anything.
   void in_vain() { soon_ = false; }
   // While looking the core was offered to others. True: they took it, so sleep.
@@ -29,6 +33,7 @@ class BusyPoll {
   }
 
  private:
+  Duration longest_ = kLongest;
   bool soon_ = false;
   Time paused_until_{};
 };

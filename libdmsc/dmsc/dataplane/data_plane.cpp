@@ -51,6 +51,10 @@ class DataPlaneImpl final : public DataPlane {
     config_.offloads = offloads;
     for (auto& worker : workers_) worker->set_offloads(offloads);
   }
+  void set_busy_poll(Duration longest) override {
+    config_.busy_poll = longest;
+    for (auto& worker : workers_) worker->set_busy_poll(longest);
+  }
   void set_neighbour(const Neighbour& neighbour) override;
   void clear_neighbour(LinkId link) override;
   std::vector<LinkStats> link_stats() const override;
@@ -80,6 +84,7 @@ Status DataPlaneImpl::make_workers() {
     auto worker = WorkerImpl::create(shared_, i, config_.random_seed + i * 0x9e3779b97f4a7c15ULL);
     if (!worker) return worker.error();
     (*worker)->set_offloads(config_.offloads);
+    (*worker)->set_busy_poll(config_.busy_poll);
     worker_pointers_.push_back(worker->get());
     workers_.push_back(std::move(*worker));
   }

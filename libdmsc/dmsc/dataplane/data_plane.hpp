@@ -22,6 +22,7 @@ struct DataPlaneConfig {
   crypto::Key16 fib_key{};    // random per process
   std::uint64_t random_seed = 0;  // flow and exchange ids of probes
   Offloads offloads;
+  Duration busy_poll = microseconds(50);  // rule U28; at most BusyPoll::kLongest, 0 = never
   bool hop_authentication = true;  // only a benchmark goes without; no daemon can
 };
 
@@ -74,6 +75,7 @@ class DataPlane {
 
   // Takes effect in every worker's next round.
   virtual void set_offloads(const Offloads& offloads) = 0;
+  virtual void set_busy_poll(Duration longest) = 0;
 
   // Binds the sockets of a link and returns the port of each worker. The error names link, address
   // and cause.

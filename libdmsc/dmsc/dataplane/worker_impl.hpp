@@ -45,6 +45,7 @@ class WorkerImpl final : public Worker {
   void add_peer_socket(unsigned sockets, const SocketAddress& peer, UniqueFd fd);
   void remove_peer_socket(int fd);
   void set_offloads(const Offloads& offloads);
+  void set_busy_poll(Duration longest);
 
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override;
   forwarding::Verdict originate_train(Train train) override;

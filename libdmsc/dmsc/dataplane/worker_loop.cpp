@@ -219,6 +219,10 @@ void WorkerImpl::unwatch_fd(int fd) {
   if (watches_.erase(fd) != 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
+void WorkerImpl::set_busy_poll(Duration longest) {
+  post([this, longest] { busy_.limit(longest); });
+}
+
 std::uint64_t WorkerImpl::random() {
   // splitmix64 over a seed from the kernel: flow and exchange ids must differ, not be secret.
   random_state_ += 0x9e3779b97f4a7c15ULL;

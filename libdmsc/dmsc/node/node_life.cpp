@@ -102,6 +102,7 @@ Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeSett
   data.session = SessionId{runtime::random_u64()};
   data.workers = settings.workers;
   data.offloads = settings.offloads;
+  data.busy_poll = settings.busy_poll;
   data.fib_key = runtime::random_array<16>();
   data.random_seed = runtime::random_u64();
   auto plane = dataplane::DataPlane::create(data);
@@ -288,6 +289,7 @@ Status NodeImpl::reload(NodeSettings next) {
   }
   pump();  // the neighbours of removed links hear it before new ones are opened
   plane_->set_offloads(next.offloads);
+  plane_->set_busy_poll(next.busy_poll);
   settings_ = std::move(next);
   Status result = Ok{};
   for (const LinkSettings& link : settings_.links) {

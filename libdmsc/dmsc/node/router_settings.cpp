@@ -21,6 +21,7 @@ NodeSettings node_settings(const runtime::RouterConfig& config, const runtime::I
   out.no_transit = identity.certificate.role == "sg";  // a gateway is never transit
   out.workers = config.dataplane.workers;
   out.offloads = {config.dataplane.udp_segment, config.dataplane.udp_gro};
+  out.busy_poll = config.dataplane.busy_poll;
   for (const runtime::LinkSection& link : config.links) {
     LinkSettings l;
     l.name = link.name;

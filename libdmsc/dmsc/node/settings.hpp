@@ -73,6 +73,7 @@ struct NodeSettings {
   bool no_transit = false;          // gateways
   unsigned workers = 1;
   dataplane::Offloads offloads;
+  Duration busy_poll = microseconds(50);  // longest look of a gateway's worker before it sleeps; 0 = none
   std::vector<LinkSettings> links;
   std::vector<FinderSettings> finders;
   std::vector<ServiceTarget> spas;  // empty = no SPA agent

@@ -178,6 +178,8 @@ DataplaneSection read_dataplane_section(const ConfigNode& root, std::string_view
   if (daemon != "sgd") return dataplane;
   dataplane.tun_tso = offloads.boolean("tun_tso", true);
   dataplane.tun_uso = offloads.boolean("tun_uso", true);
+  const Duration longest = dataplane.busy_poll;
+  dataplane.busy_poll = section.duration("busy_poll", {Duration::zero(), longest, longest});
   dataplane.security = static_cast<PayloadSecurity>(section.choice("security", {"sealed", "none"}, 0));
   dataplane.unsealed = static_cast<UnsealedPolicy>(
       section.choice("unsealed", {"refuse", "by-name", "accept"}, 0));

@@ -58,6 +58,7 @@ struct DataplaneSection {  // dataplane:
   bool udp_gro = true;
   bool tun_tso = true;           // of gateways, which have TUN devices
   bool tun_uso = true;
+  Duration busy_poll = microseconds(50);  // of gateways: longest look before a worker sleeps; 0 = none
   // Of gateways; a router passes on what it is given.
   PayloadSecurity security = PayloadSecurity::sealed;
   UnsealedPolicy unsealed = UnsealedPolicy::refuse;  // what is taken that is not sealed

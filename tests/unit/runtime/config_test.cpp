@@ -194,6 +194,22 @@ TEST_CASE("config: an alias stands for what it names") {
                   "  - {name: y, local: 10.0.0.1, remote: 10.0.0.3, liveness: *l}\n") == "");
 }
 
+TEST_CASE("U28 config: how long a gateway's workers look before they sleep is at most 50 us") {
+  auto read = [](const std::string& section, const std::string& daemon = "sgd") {
+    auto doc = ConfigDocument::parse("node: {name: sg-1}\ndataplane: " + section + "\n", "f.yaml");
+    RouterConfig c = read_router_config(doc->root(), daemon);
+    doc->finish();
+    return std::pair(c.dataplane, doc->report());
+  };
+  CHECK(read("{}").first.busy_poll == microseconds(50));
+  CHECK(read("{busy_poll: 20us}").first.busy_poll == microseconds(20));
+  CHECK(read("{busy_poll: 0s}").first.busy_poll == Duration::zero());
+  CHECK(read("{busy_poll: 0s}").second.empty());
+  CHECK(read("{busy_poll: 51us}").second.find("f.yaml:2:24: dataplane.busy_poll: ") == 0);
+  CHECK(read("{busy_poll: 20}").second.find("f.yaml:2:24: dataplane.busy_poll: ") == 0);
+  CHECK(read("{busy_poll: 20us}", "srd").second == "f.yaml:2:13: dataplane.busy_poll: unknown key\n");
+}
+
 TEST_CASE("config: a gateway's TUN devices trade large segments and trains unless told otherwise") {
   auto read = [](const std::string& section, const std::string& daemon = "sgd") {
     auto doc = ConfigDocument::parse("node: {name: sg-1}\ndataplane: {offloads: " + section + "}\n", "f.yaml");
