@@ -88,16 +88,22 @@ def web() -> list[Figure]:
                         ("libnginx-mod-stream", STREAM_MODULE.exists())):
         if not there:
             raise LabError(f"{what} is not installed")
+    return [figure for sealed in (True, False) for figure in _beside_nginx(sealed)]
+
+
+def _beside_nginx(sealed: bool) -> list[Figure]:
+    """nginx proxies in clear in both cases."""
     close = ("-H", "Connection: close")
-    with bulk_lab(True) as lab, ExitStack() as stack:
+    with bulk_lab(sealed) as lab, ExitStack() as stack:
         stack.enter_context(_nginx(lab, "pod-2", FAR, SERVER, listen=f"127.0.0.1:{PORT}"))
         ours = f"http://2.b.svc.dmsc:{PORT}/"
         theirs = _proxied(lab, stack)
         kept, beside = _wrk(lab, "pod-1", ours), _wrk(lab, "sg-1", theirs)
         made, made_beside = _wrk(lab, "pod-1", ours, *close), _wrk(lab, "sg-1", theirs, *close)
-    case = f"sealed, {CONNECTIONS} connections, beside nginx twice"
+    word = "sealed" if sealed else "clear"
+    case = f"{word}, {CONNECTIONS} connections, beside nginx twice"
     return [Figure("web", f"requests, {case}", kept.rate, "requests/s", beside.rate, 1.0),
             Figure("web", f"p50, {case}", kept.p50_us, "us", beside.p50_us, 1.0, smaller_is_better=True),
             Figure("web", f"p99, {case}", kept.p99_us, "us", beside.p99_us, 1.0, smaller_is_better=True),
-            Figure("web", "connections made, beside nginx twice", made.rate, "connections/s", made_beside.rate,
-                   limit=5000)]
+            Figure("web", f"connections made, {word}, beside nginx twice", made.rate, "connections/s",
+                   made_beside.rate, limit=5000)]
