@@ -223,6 +223,9 @@ def run(seconds: float) -> None:
                 time.sleep(60)
             reports = [json.loads(caller.communicate(timeout=120)[0]) for caller in callers]
             told = {key: sum(each[key] for each in reports) for key in reports[0]}
+            for node in GATEWAYS:                        # what explains figures that are not good
+                print(node, {key: n for key, n in lab.show(node, "counters")["edge"].items() if n}, file=sys.stderr)
+                print(node, lab.show(node, "neighbors"), file=sys.stderr, flush=True)
             time.sleep(IDLE_S)
             report(told, seen, look(lab))
         finally:
