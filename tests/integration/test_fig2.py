@@ -45,6 +45,14 @@ def test_r19_r21_all_nodes_hold_the_same_lsdb(domain):
     domain.wait(lambda: lsdb.identical(domain, ROUTERS + GATEWAYS), 10, "one consistent LSDB", every=0.2)
 
 
+def test_the_counters_say_how_long_ago_the_fib_was_written(domain):
+    for node in ("sr-1", "sg-1"):
+        fib = domain.show(node, "counters")["fib"]
+        for what in ("last_node_route", "last_new_node", "last_prefix_route"):
+            assert 0 <= fib[f"{what}_ago_ms"] < 3_600_000 and fib[f"{what}_us"] > 0, f"{node}: {what}: {fib}"
+        assert fib["last_drain_ago_ms"] is None, f"{node} was never drained: {fib}"
+
+
 def test_r8_r17_r18_prefixes_are_where_their_pods_are(domain):
     for node in ("sr-1", "sg-3"):
         held = lsdb.prefixes(domain, node)

@@ -28,6 +28,13 @@ bool blank(const Json& value) {
          (value.is_structured() && value.empty());
 }
 
+// A moment of the daemon's clock, beside which its age is told: only programs can do something with it.
+bool told_as_age(const Json& value, const std::string& key) {
+  constexpr std::string_view kUnit = "_us";
+  if (key.size() <= kUnit.size() || key.compare(key.size() - kUnit.size(), kUnit.size(), kUnit) != 0) return false;
+  return value.contains(key.substr(0, key.size() - kUnit.size()) + "_ago_ms");
+}
+
 // The keys to show as columns: the layout's first, then the others as they come.
 std::vector<std::string> columns_of(const Layout& layout, const Json& rows, bool wide) {
   std::vector<std::string> present;
@@ -147,6 +154,7 @@ std::string render_value(const Json& value, const ViewOptions& options) {
   for (const auto& [key, item] : value.items()) {
     if (is_table(item) || (item.is_object() && !item.empty())) continue;
     if (!options.wide && item.is_array() && item.empty()) continue;
+    if (told_as_age(value, key)) continue;
     pairs.emplace_back(header_of(key), cell_of(key, item));
   }
   bool counters =

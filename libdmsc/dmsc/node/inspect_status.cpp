@@ -217,16 +217,22 @@ Json control_counters(const linkstate::EngineCounters& c) {
               {"expired", c.expired}};
 }
 
-// Instants are of the machine's monotonic clock: they compare with those of other nodes in a lab.
+// Instants (_us) are of the machine's monotonic clock, for programs: they compare with those of other nodes in a lab.
+// Beside each is how long ago it was, for people; null if it never was.
 Json fib_writes(const NodeImpl& node) {
   const RouteKeeper::FibWrites& w = node.routes().fib_writes();
   auto us = [](Time at) { return at.time_since_epoch() / microseconds(1); };
+  auto ago = [now = node.now()](Time at) { return at == Time{} ? Json() : Json(ms(now - at)); };
   return Json{{"node_routes_written", w.nodes},
               {"prefix_routes_written", w.prefixes},
               {"last_node_route_us", us(w.last_node)},
               {"last_new_node_us", us(w.last_new_node)},
               {"last_prefix_route_us", us(w.last_prefix)},
               {"last_drain_us", us(node.drained_at())},
+              {"last_node_route_ago_ms", ago(w.last_node)},
+              {"last_new_node_ago_ms", ago(w.last_new_node)},
+              {"last_prefix_route_ago_ms", ago(w.last_prefix)},
+              {"last_drain_ago_ms", ago(node.drained_at())},
               {"spf_runs", node.routes().spf_runs()},
               {"spf_ms", ms(node.routes().last_spf_took())}};
 }

@@ -120,6 +120,15 @@ TEST_CASE("view: rows with bodies of their own are records") {
         "sr-2          10\n");
 }
 
+TEST_CASE("view: a moment of the daemon's clock is shown as how long ago it was, never as a duration") {
+  CHECK(shown(R"({"topic":"counters","value":{"fib":{"last_drain_us":46627000000,"last_node_route_us":46620000000,
+      "last_drain_ago_ms":null,"last_node_route_ago_ms":7000,"spf_us":7000000}}})") ==
+        "fib\n"
+        "last drain ago       -\n"
+        "last node route ago  7s\n"
+        "spf                  7s\n");
+}
+
 TEST_CASE("view: counters line up") {
   CHECK(shown(R"({"topic":"counters","value":{"data":{"packets_in":1234567,"drops":7}}})") ==
         "data\n"
