@@ -110,12 +110,14 @@ void WorkerImpl::authenticate_burst() {
   std::size_t known = 0, kept = 0;
   for (std::size_t i = 0; i < burst_.count; ++i) {
     Arrival& arrival = burst_.arrivals[i];
-    const HopKeys* key = arrival.entry->key(arrival.packet.hop_key_id());
-    if (key == nullptr && shared_.hop_authentication) {
-      counters_.drop(DropReason::bad_key);
-      continue;
+    if (shared_.hop_authentication) {
+      const HopKeys* key = arrival.entry->key(arrival.packet.hop_key_id());
+      if (key == nullptr) {
+        counters_.drop(DropReason::bad_key);
+        continue;
+      }
+      checks[known] = {arrival.packet.datagram().data(), &key->receive};
     }
-    checks[known] = {arrival.packet.datagram().data(), key != nullptr ? &key->receive : nullptr};
     if (known != i) burst_.arrivals[known] = arrival;
     ++known;
   }

@@ -34,9 +34,10 @@ Verdict forward(wire::ServicePacket& packet, const NextHop& next_hop, bool origi
 
 // By the direct index, with the alternate if every next hop is lost.
 Verdict towards(const Fib& fib, NodeId self, NodeId egress, wire::ServicePacket& packet,
-                bool originating) {
+                bool originating, bool& by_flow) {
   const NodeRoute route = fib.node(egress);
   if (!route) return drop(DropReason::egress_unreachable);
+  by_flow = route.next_hops().size() > 1;
   if (const NextHop* hop = choose_next_hop(fib, route, packet.flow(), self.value)) {
     return forward(packet, *hop, originating);
   }
@@ -61,7 +62,7 @@ const LabelEntry* usable_label(const Fib& fib, const wire::ServicePacket& packet
 
 // `found`: what the FIB has for the name, if that was looked up already.
 Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating,
-                const Match* found) {
+                const Match* found, bool& by_flow) {
   std::string_view name = packet.destination();
   const Match match = found != nullptr ? *found : fib.match(name);
   if (!match) return drop(fib.withdrawn(name) ? DropReason::no_instance : DropReason::no_route);
@@ -72,7 +73,7 @@ Verdict by_name(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool o
   if (nearest->egress == self) {
     verdict.action = Action::deliver;
   } else {
-    verdict = towards(fib, self, nearest->egress, packet, originating);
+    verdict = towards(fib, self, nearest->egress, packet, originating, by_flow);
   }
   verdict.by_name = true;
   return verdict;
@@ -173,11 +174,13 @@ void take_path(const Fib& fib, wire::ServicePacket& packet) {
 }
 
 Verdict decide(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating) {
-  return decide_with(fib, self, packet, originating, nullptr);
+  bool by_flow = false;
+  return decide_with(fib, self, packet, originating, nullptr, by_flow);
 }
 
 Verdict decide_with(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating,
-                    const Match* found) {
+                    const Match* found, bool& by_flow) {
+  by_flow = false;
   if (has_flag(packet, wire::kFlagTrace)) packet.record_hop(self);
   if (packet.egress() == self) {
     Verdict verdict;
@@ -193,8 +196,8 @@ Verdict decide_with(const Fib& fib, NodeId self, wire::ServicePacket& packet, bo
     }
     add_flag(packet, wire::kFlagLabelVoid);
   }
-  if (packet.egress()) return towards(fib, self, packet.egress(), packet, originating);
-  return by_name(fib, self, packet, originating, found);
+  if (packet.egress()) return towards(fib, self, packet.egress(), packet, originating, by_flow);
+  return by_name(fib, self, packet, originating, found, by_flow);
 }
 
 }  // namespace dmsc::forwarding

@@ -41,7 +41,10 @@ struct Key {
   std::uint32_t label = 0, egress = 0;
   std::uint32_t name = 0;  // its number
   std::uint64_t flow = 0;
-  friend bool operator==(const Key&, const Key&) = default;
+  bool agrees(const Key& o, bool by_flow) const {
+    return start == o.start && label == o.label && egress == o.egress && name == o.name &&
+           (!by_flow || flow == o.flow);
+  }
 };
 
 Key key_of(const wire::ServicePacket& packet, std::uint8_t name) {
@@ -62,17 +65,17 @@ void decide_batch(const Fib& fib, NodeId self, std::span<wire::ServicePacket* co
   packets = packets.first(std::min(packets.size(), kDecideAtOnce));
   const Names names(fib, packets);
   Key last{};
-  bool any = false;
+  bool any = false, by_flow = false;
   for (std::size_t i = 0; i < packets.size(); ++i) {
     wire::ServicePacket& packet = *packets[i];
     Key key = key_of(packet, names.number(i));
-    if (any && key == last) {  // what the packet before had written into it, this one gets too
+    if (any && key.agrees(last, by_flow)) {  // what the packet before had written into it, this one gets too
       out[i] = out[i - 1];
       packet.set_flags(packets[i - 1]->flags());
       packet.set_hop_limit(packets[i - 1]->hop_limit());
       continue;
     }
-    out[i] = decide_with(fib, self, packet, false, names.match(i));
+    out[i] = decide_with(fib, self, packet, false, names.match(i), by_flow);
     last = key;
     any = (packet.flags() & wire::kFlagTrace) == 0;  // a traced packet's record is its own
   }

@@ -16,8 +16,9 @@ inline constexpr std::size_t kDecideAtOnce = 64;
 void decide_batch(const Fib& fib, NodeId self, std::span<wire::ServicePacket* const> packets,
                   std::span<Verdict> out);
 
-// decide() where the FIB's match for the destination is known; nullptr if it is not.
+// decide() where the FIB's match for the destination is known; nullptr if it is not. `by_flow` becomes true if
+// another flow could have got another verdict.
 Verdict decide_with(const Fib& fib, NodeId self, wire::ServicePacket& packet, bool originating,
-                    const Match* found);
+                    const Match* found, bool& by_flow);
 
 }  // namespace dmsc::forwarding

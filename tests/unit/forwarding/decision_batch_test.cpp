@@ -72,6 +72,7 @@ TEST_CASE("F18 decide: packets decided together get the verdicts and the changes
     for (std::size_t i = 0; i < count; ++i) {
       if (random() % 3 == 0) spec = random_packet(random);
       spec.exchange = static_cast<std::uint32_t>(i);  // differs within a run, and decides nothing
+      if (run % 2 == 0) spec.flow = random() % 5;       // decides only between several next hops
       alone.push_back(std::make_unique<TestPacket>(spec));
       together.push_back(std::make_unique<TestPacket>(spec));
       packets.push_back(&together.back()->packet);
