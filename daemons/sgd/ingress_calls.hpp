@@ -94,9 +94,9 @@ class IngressCalls {
   static constexpr Duration kMaxDeadline = minutes(5);
   static constexpr unsigned kMaxTries = 3;
   // Acknowledgements of responses of one segment wait for each other: the program has its answer, and
-  // alone each would cost both gateways as much as the response did.
+  // alone each would cost both gateways as much as the response did. Not for many: the call that meets them waits.
   static constexpr Duration kLateAck = milliseconds(5);
-  static constexpr std::size_t kMostLateAcks = 64;
+  static constexpr std::size_t kMostLateAcks = 16;
 
   IngressCalls(IngressConfig config, CallRoutes& routes);
   ~IngressCalls();
@@ -138,7 +138,6 @@ class IngressCalls {
     Bytes response;    // the first one's header, to build the packet from
     std::uint32_t total = 0;
     Bytes others;      // the payload: further exchanges
-    std::size_t room = 0;
   };
   using CallMap = std::unordered_map<std::uint32_t, std::unique_ptr<Call>>;
 
@@ -154,12 +153,9 @@ class IngressCalls {
   void transit_trouble(Time now, Call& call, wire::ErrorCode code, NodeId reporter,
                        std::string_view text);
   void send_segment(Time now, Call& call, std::uint32_t offset, std::uint32_t size);
-  void send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held);
-  std::optional<Bytes> make_ack(const wire::ServicePacket& response, const wire::ByteRanges& held,
-                                ByteView others = {});
+  void send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held, ByteView others = {});
   void send_late_ack(Time now, const wire::ServicePacket& response, std::uint32_t total);
   void flush_late_acks();
-  void flush_late_acks(LateAcks& late);
   void send_due_ack(Time now, Call& call);
   void fail(Time now, Call& call, wire::ErrorCode code, NodeId reporter, std::string text);
   void finish(Time now, Call& call, CallOutcome outcome);

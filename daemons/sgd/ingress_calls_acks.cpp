@@ -8,12 +8,8 @@ using wire::HeaderTlv;
 using wire::PacketKind;
 using wire::PayloadProtocol;
 
-namespace {
-constexpr std::size_t kAckTlvBytes = 2 + 4;  // of a response held whole
-}
-
-std::optional<Bytes> IngressCalls::make_ack(const wire::ServicePacket& response,
-                                            const wire::ByteRanges& held, ByteView others) {
+void IngressCalls::send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held,
+                            ByteView others) {
   wire::ServicePacketSpec spec = wire::reply_spec(response, PacketKind::request);
   spec.flags = wire::kFlagEstablished;
   spec.ingress = config_.self;
@@ -23,47 +19,32 @@ std::optional<Bytes> IngressCalls::make_ack(const wire::ServicePacket& response,
   Bytes ack = wire::encode_ack(held);
   spec.ack = ack;
   auto packet = wire::build_service_packet(spec, others);
-  if (!packet) return std::nullopt;
+  if (!packet) return;
   ++counters_.acks_out;
-  return std::move(*packet);
-}
-
-void IngressCalls::send_ack(const wire::ServicePacket& response, const wire::ByteRanges& held) {
-  if (auto packet = make_ack(response, held)) packets_.push_back(std::move(*packet));
+  packets_.push_back(std::move(*packet));
 }
 
 // One packet for many: sealing, sending and opening each would delay the calls that meet them.
 void IngressCalls::send_late_ack(Time now, const wire::ServicePacket& response,
                                  std::uint32_t total) {
+  static_assert((kMostLateAcks - 1) * wire::kAckedExchangeBytes <= wire::kMinSegmentBytes);
   LateAcks& late = late_acks_[response.ingress()];
   if (late.response.empty()) {
     auto header = response.datagram().first(response.header_size());
     late.response.assign(header.begin(), header.end());
     late.response[6] = late.response[7] = 0;  // payload length: the header alone is kept
     late.total = total;
-    late.room = wire::segment_bytes(header.size() + kAckTlvBytes, config_.datagram_limit);
   } else {
     wire::append_acked(late.others, {response.exchange(), response.flow()});
   }
   if (late_count_++ == 0) late_acks_at_ = now + kLateAck;
-  if (late.others.size() + wire::kAckedExchangeBytes > late.room) flush_late_acks(late);
   if (late_count_ >= kMostLateAcks) flush_late_acks();
-}
-
-void IngressCalls::flush_late_acks(LateAcks& late) {
-  auto response = wire::ServicePacket::parse(late.response);
-  if (response) {
-    if (auto packet = make_ack(*response, whole_message(late.total), late.others)) {
-      packets_.push_back(std::move(*packet));
-    }
-  }
-  late.response.clear();
-  late.others.clear();
 }
 
 void IngressCalls::flush_late_acks() {
   for (auto& [egress, late] : late_acks_) {
-    if (!late.response.empty()) flush_late_acks(late);
+    auto response = wire::ServicePacket::parse(late.response);
+    if (response) send_ack(*response, whole_message(late.total), late.others);
   }
   late_acks_.clear();
   late_count_ = 0;
