@@ -213,6 +213,7 @@ const std::vector<Case>& cases() {
       {"grid-silent-failure", "10x10 grid: packets vanish, one way or both", silent_failure},
       {"link-up", "10x10 grid: a link comes back", link_up},
       {"starting-node", "10x10 grid: a router starts again", starting_node},
+      {"path-mtu", "random networks whose links become narrower and wider", path_mtu_case},
       {"start-1200", "1,200 nodes started within 1 s all converge", start_1200},
       {"hour", "one virtual hour of 100 nodes, a fault every 30 s", hour},
       {"hour-real", "the same with the HMAC of every packet made and checked", hour_real},

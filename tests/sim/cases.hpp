@@ -19,6 +19,7 @@ struct Case {
   std::vector<Figure> (*run)(CaseContext&);
 };
 const std::vector<Case>& cases();
+std::vector<Figure> path_mtu_case(CaseContext& context);  // mtu_case.cpp
 const Case* find_case(const std::string& name);
 
 // A grid of routers with 1 ms links and one gateway at each corner, started and left in peace for ten

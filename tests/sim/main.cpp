@@ -42,7 +42,8 @@ constexpr const char* kUsage =
     "  --loss P, --dup P, --reorder P, --corrupt P   share of packets 0-0.5 (by the seed)\n"
     "  --tags T      link tags: stub (a checksum) or real (HMAC-SHA-256) (stub)\n"
     "  --no-walk     no packets walk during the run\n"
-    "  --break M     with a fault in the code: no-digest, stuck-fib, deaf-to-withdrawals, any-origin\n"
+    "  --break M     with a fault in the code: no-digest, stuck-fib, deaf-to-withdrawals, any-origin,\n"
+    "                deaf-to-mtus (case path-mtu)\n"
     "  --loops MS    tell the story of every circle outside LONG_WAIT that lasted longer\n"
     "  --log FILE    every event, one line each\n"
     "  --json        figures as lines of JSON\n"
@@ -67,7 +68,8 @@ Mutation mutation(const std::string& name) {
   static const std::map<std::string, Mutation> all = {{"no-digest", Mutation::no_digest},
                                                       {"stuck-fib", Mutation::stuck_fib},
                                                       {"deaf-to-withdrawals", Mutation::deaf_to_withdrawals},
-                                                      {"any-origin", Mutation::any_origin}};
+                                                      {"any-origin", Mutation::any_origin},
+                                                      {"deaf-to-mtus", Mutation::deaf_to_mtus}};
   auto it = all.find(name);
   if (it == all.end()) usage("--break: '" + name + "' is unknown");
   return it->second;

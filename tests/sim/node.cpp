@@ -138,6 +138,11 @@ void SimNode::changed(Time now, const linkstate::LsdbChanged& change) {
     routing::TopologyChange moved = gone || !body
                                         ? topology_.remove(lsa.key.origin, lsa.key.fragment)
                                         : topology_.set(lsa.key.origin, lsa.key.fragment, *body);
+    if (gone || !body) {
+      link_mtus_.remove(lsa.key.origin, lsa.key.fragment);
+    } else if (shared_.mutation != Mutation::deaf_to_mtus) {
+      link_mtus_.set(lsa.key.origin, lsa.key.fragment, *body);
+    }
     bool urgent = moved.bad_news || (moved && reaches_new(lsa.key.origin));
     if (moved) backoff_.event(now, urgent);
     tell_change(lsa, gone, moved, urgent);

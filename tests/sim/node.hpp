@@ -9,6 +9,7 @@
 #include "dmsc/linkstate/engine.hpp"
 #include "dmsc/linkstate/primitives.hpp"
 #include "dmsc/forwarding/fib_writer.hpp"
+#include "dmsc/routing/path_mtu.hpp"
 #include "dmsc/routing/rib.hpp"
 #include "dmsc/routing/spf.hpp"
 #include "dmsc/routing/spf_backoff.hpp"
@@ -52,7 +53,7 @@ class Wire {
 };
 
 // Deliberate faults of the code, to see that the oracle notices them.
-enum class Mutation { none, no_digest, stuck_fib, deaf_to_withdrawals, any_origin };
+enum class Mutation { none, no_digest, stuck_fib, deaf_to_withdrawals, any_origin, deaf_to_mtus };
 
 class SimNode : public routing::RibSink {
  public:
@@ -93,6 +94,8 @@ class SimNode : public routing::RibSink {
   const NodeSpec& spec() const { return spec_; }
   bool spf_pending() const { return backoff_.due().has_value(); }
   bool long_wait() const { return backoff_.state() == routing::SpfBackoff::State::long_wait; }
+  // What it takes the paths to carry, by the Node LSAs it holds.
+  routing::PathMtuTable path_mtus() const { return routing::path_mtus(topology_, spf_, link_mtus_, {}); }
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t spf_runs() const { return spf_runs_; }
   // The world's instant of the last change of this node's FIB, and of its last adjacency lost.
@@ -139,6 +142,7 @@ class SimNode : public routing::RibSink {
   Shared shared_;
   trust::TrustStore trust_;
   routing::Topology topology_;
+  routing::LinkMtus link_mtus_;
   routing::SpfBackoff backoff_;
   routing::Spf spf_;
   forwarding::ImmediateReclaimer reclaimer_;

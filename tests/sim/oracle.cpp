@@ -227,6 +227,42 @@ WalkEnd walk(World& w, std::size_t from, const std::string& name, NodeId egress,
   return end;
 }
 
+// What a node's link carries of what the node sends: the answers to its probes are small.
+std::uint16_t carried(const World& w, std::size_t node, std::uint32_t id) {
+  const auto [number, end] = w.wire_at(node, LinkId{id});
+  return std::clamp(w.links[number].mtu[end], wire::kLeastLinkMtu, wire::kUntoldLinkMtu);
+}
+
+// The least of all links on the way of a packet from `from` to `target`, whichever equal branches it takes.
+std::uint16_t least_on_the_way(const World& w, const Truth& truth, std::size_t from, std::size_t target) {
+  const std::vector<std::uint64_t>& distance = truth.distances_to(target);
+  std::uint16_t least = wire::kUntoldLinkMtu;
+  std::set<std::size_t> seen{from};
+  std::vector<std::size_t> todo{from};
+  while (!todo.empty()) {
+    const std::size_t node = todo.back();
+    todo.pop_back();
+    for (const Arc& arc : truth.out(node)) {
+      const bool through = arc.to == target || truth.transit(arc.to);
+      if (!through || distance[arc.to] == kFar || arc.metric + distance[arc.to] != distance[node]) continue;
+      least = std::min(least, carried(w, node, arc.link));
+      if (seen.insert(arc.to).second) todo.push_back(arc.to);
+    }
+  }
+  return least;
+}
+
+// And by the alternate that the forwarding plane has in hand.
+std::uint16_t wanted_mtu(const World& w, const Truth& truth, std::size_t from, std::size_t target) {
+  std::uint16_t least = least_on_the_way(w, truth, from, target);
+  const forwarding::NodeRoute route = w.nodes[from]->fib().node(w.specs[target].id);
+  if (!route || !route.alternate()) return least;
+  const auto [number, end] = w.wire_at(from, LinkId{route.alternate()->link});
+  const std::size_t next = w.links[number].ends[1 - end].node;
+  least = std::min(least, carried(w, from, route.alternate()->link));
+  return next == target ? least : std::min(least, least_on_the_way(w, truth, next, target));
+}
+
 std::vector<std::string> all_names(const World& w) {
   std::set<std::string> names{"pool", "nobody/owns/this", "g1/s0", "no/such/name"};
   for (const Announced& a : w.announced) {
@@ -284,6 +320,23 @@ std::string check_invariants(World& w) {
     if (std::string loop = w.walks().looping(); !loop.empty()) return loop;
   }
   return check_delivery(w, truth);
+}
+
+std::string check_path_mtus(const World& w, std::size_t* narrow) {
+  const Truth truth(w);
+  for (std::size_t i = 0; i < w.specs.size(); ++i) {
+    if (!w.nodes[i]) continue;
+    const routing::PathMtuTable table = w.nodes[i]->path_mtus();
+    for (std::size_t target = 0; target < w.specs.size(); ++target) {
+      if (target == i || !w.nodes[target] || truth.distances_to(target)[i] == kFar) continue;
+      const std::uint16_t wanted = wanted_mtu(w, truth, i, target), is = table.to(w.specs[target].id);
+      if (narrow != nullptr && wanted < wire::kUntoldLinkMtu) ++*narrow;
+      if (is == wanted) continue;
+      return node_name(i) + " takes the paths to " + node_name(target) + " to carry " +
+             std::to_string(is) + " bytes, they carry " + std::to_string(wanted);
+    }
+  }
+  return {};
 }
 
 std::string check_walk_safety(World& w, Rng& rng) {

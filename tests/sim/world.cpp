@@ -261,6 +261,12 @@ void World::set_metric(std::size_t number, int end, std::uint32_t metric) {
   wake(e.node);
 }
 
+void World::set_mtu(std::size_t number, int end, std::uint16_t mtu) {
+  links[number].mtu[end] = mtu;
+  log("l" + std::to_string(number) + " carries " + std::to_string(mtu) + " bytes from n" +
+      std::to_string(links[number].ends[end].node + 1));
+}
+
 void World::set_weather(const Weather& next) {
   weather = next;
   char text[96];
@@ -280,7 +286,7 @@ void World::send(std::size_t node, LinkId id, Bytes datagram) {
   const LinkEnd& to = link.ends[1 - end];
   if (options.mutation == Mutation::no_digest && datagram[1] == 5) return;
   LoopTrace* trace = walks_->trace();
-  if (!carries(number, end) || (weather.loss > 0 && rng.chance(weather.loss))) {
+  if (!carries(number, end) || datagram.size() > link.mtu[end] || (weather.loss > 0 && rng.chance(weather.loss))) {
     if (trace != nullptr) trace->packet(now, node, to.node, datagram, std::nullopt);
     return;
   }

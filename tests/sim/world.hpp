@@ -36,6 +36,7 @@ struct LinkEnd {
 struct alignas(64) LinkSpec {
   LinkEnd ends[2];
   Duration delay = milliseconds(1), jitter{};
+  std::uint16_t mtu[2] = {0xffff, 0xffff};  // larger datagrams vanish; by direction as below
   bool cut[2] = {false, false};   // direction from ends[i] to ends[1-i]
   linkstate::DrainLevel drain[2] = {};  // by each end's operator; outlives its crash
 };
@@ -74,6 +75,7 @@ class World final : public Wire {
   void set_drain(std::size_t node, linkstate::DrainLevel level);
   void set_link_drain(std::size_t link, int end, linkstate::DrainLevel level);
   void set_metric(std::size_t link, int end, std::uint32_t metric);
+  void set_mtu(std::size_t link, int end, std::uint16_t mtu);
   void set_weather(const Weather& weather);
   void at(Time when, std::function<void()> action);
   void log(const std::string& line);

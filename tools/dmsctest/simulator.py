@@ -24,10 +24,10 @@ SEEDS_OF_A_GOAL = 200               # fewer do not fail by a percentile: one bad
 
 # The cases of the test command and how many seeds of each; the long ones first.
 CASES = {"start-1200": 1, "hour": 1, "grid-link-failure": 1, "grid-silent-failure": 1, "link-up": 1,
-         "starting-node": 1, "repeat": 2}
+         "starting-node": 1, "path-mtu": 5, "repeat": 2}
 # Faults in the code (`sim --break`), each of which the oracle must notice.
 FAULTS = ("no-digest", "stuck-fib", "deaf-to-withdrawals", "any-origin")
-FAST_CASES = {name: 1 for name in ("grid-link-failure", "grid-silent-failure", "link-up", "repeat")}
+FAST_CASES = {name: 1 for name in ("grid-link-failure", "grid-silent-failure", "link-up", "path-mtu", "repeat")}
 
 
 @dataclass
