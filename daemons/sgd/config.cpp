@@ -53,9 +53,8 @@ std::vector<ListenerConfig> read_listeners(const ConfigNode& root, const Config&
   std::vector<ListenerConfig> out;
   for (const ConfigNode& node : root.list("listeners")) {
     ListenerConfig listener;
-    auto [address, port] = node.required("listen", &parse_ipv4_port);
-    listener.address = address;
-    listener.listen_port = port;
+    listener.where = node.required("listen", &parse_address_port);
+    const std::uint16_t port = listener.where.port;
     listener.name = node.required("name", &Name::parse);
     listener.port = static_cast<std::uint16_t>(
         node.integer("port", {.min = 1, .fallback = port == 0 ? 1U : port, .max = 65535}));
@@ -196,8 +195,7 @@ DropIn read_drop_in(const ConfigNode& node, const std::string& file) {
   }
   service.capacity = static_cast<std::uint16_t>(
       node.integer("capacity", {.min = 1, .fallback = 100, .max = 65535}));
-  auto [address, port] = node.required("endpoint", &parse_ipv4_port);
-  service.endpoint = to_string(address) + ":" + std::to_string(port);
+  service.endpoint = to_string(node.required("endpoint", &parse_server));
   for (const ConfigNode& map : node.list("ports")) {
     auto number = [&](const char* key) {
       return static_cast<std::uint16_t>(map.integer(key, {.min = 1, .fallback = 1, .max = 65535}));

@@ -32,23 +32,29 @@ void Edge::stop() { impl_->stop(); }
 Status Edge::set_endpoint(InstanceId instance, Endpoint endpoint) {
   auto port = impl_->port_of(endpoint.pod);
   if (!port && endpoint.pod.empty()) {
-    return make_error(Errc::unavailable, "endpoint ", to_string(endpoint.address),
+    return make_error(Errc::unavailable, "endpoint ",
+                      endpoint.address6 ? to_string(*endpoint.address6) : to_string(endpoint.address),
                       " is in the gateway's own namespace, which needs host_mode.enabled");
   }
   if (!port) {
     return make_error(Errc::not_found, "pod '", endpoint.pod, "' is not in pods.namespaces");
   }
+  if (endpoint.address6) return impl_->set_endpoint6(instance, *port, std::move(endpoint));
   if (!endpoint.address || endpoint.address.is_multicast_or_broadcast()) {
     return make_error(Errc::invalid, "endpoint ", to_string(endpoint.address), " is no host");
   }
   impl_->home.post([impl = impl_, instance, port = *port, endpoint = std::move(endpoint)]() mutable {
+    impl->release_endpoint6(instance);
     impl->path.set_endpoint(instance, port, std::move(endpoint));
   });
   return Ok{};
 }
 
 void Edge::remove_endpoint(InstanceId instance) {
-  impl_->home.post([impl = impl_, instance] { impl->path.remove_endpoint(instance); });
+  impl_->home.post([impl = impl_, instance] {
+    impl->release_endpoint6(instance);
+    impl->path.remove_endpoint(instance);
+  });
 }
 
 void Edge::set_source(const std::string& pod, Name source, InstanceId instance) {

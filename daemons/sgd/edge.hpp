@@ -52,8 +52,7 @@ struct PodNamespace {
 
 // One entry of `listeners`: a local port bound to a name.
 struct ListenerConfig {
-  Ipv4 address;
-  std::uint16_t listen_port = 0;
+  ServerAddress where;
   Name name;
   std::uint16_t port = 0;            // service port at the name
   L4 protocol = L4::tcp;
@@ -84,6 +83,7 @@ struct EdgeConfig {
 // Where an instance of this gateway listens.
 struct Endpoint {
   Ipv4 address;                      // 127.0.0.1, or an address the pod (or host) owns
+  std::optional<Ipv6> address6;      // instead of it: ::1, or another one the pod owns
   std::uint16_t port = 0;            // used when `ports` is empty: service port = endpoint port = this
   struct PortMap {
     std::uint16_t service = 0;
@@ -176,7 +176,8 @@ class Edge {
 
   // ---- any thread; take effect in the order of the calls -----------------------------------------
   // A local instance can be delivered to. Error: unknown pod, or an endpoint in the host without
-  // host mode. Replaces an earlier endpoint of the instance.
+  // host mode, or one at an IPv6 address without names.virtual_prefix6. Replaces an earlier endpoint of the
+  // instance.
   Status set_endpoint(InstanceId instance, Endpoint endpoint);
   void remove_endpoint(InstanceId instance);
   // The granted name packets of that pod carry as source ("" = programs of the host), with the

@@ -23,6 +23,7 @@ namespace dmsc::sgd {
 // A namespace made ready by the keeper, on its way to the worker.
 struct OpenedPort {
   Fd tun, dns_udp, dns_tcp;  // the DNS sockets are absent for the external port
+  Fd dns6_udp, dns6_tcp;     // with IPv6
   bool ipv6 = false;         // the device has an IPv6 address
 };
 
@@ -40,12 +41,14 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   VirtualAddresses names;
   dns::Directory directory;
   dns::Zone zone;
+  std::optional<Addresses6> addresses6;       // with names.virtual_prefix6
+  std::map<InstanceId, Ipv4> servers6;        // what stands for the address of those that speak IPv6
   DnsCounters dns_counters;
   std::unique_ptr<Forwarder> forwarder;
   EdgePath path;
   struct Port {
     Fd tun;
-    std::unique_ptr<Responder> responder;
+    std::unique_ptr<Responder> responder, responder6;
     Joiner joiner;   // TCP and UDP on their way into the TUN
     Joiner joiner6;  // of IPv6, as IPv4 (edge_ipv6.hpp)
     bool flush_due = false, flush6_due = false;  // listed in unflushed
@@ -85,6 +88,9 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   std::uint32_t twin(std::uint32_t index) const {
     return index + static_cast<std::uint32_t>(ports.size());
   }
+  Status set_endpoint6(InstanceId instance, std::uint32_t port, Endpoint endpoint);  // any thread
+  void release_endpoint6(InstanceId instance);
+  std::string address_text(std::uint32_t index, Ipv4 address) override;
   PathPort twin_settings(std::uint32_t index, bool open) const;
   std::optional<std::size_t> take6(std::span<std::uint8_t> frame, VnetHeader& header);
   void write_tun6(std::uint32_t index, ByteView head, ByteView body);

@@ -48,6 +48,11 @@ void Edge::Impl::install(std::uint32_t index, std::shared_ptr<OpenedPort> opened
         std::make_unique<Responder>(std::move(opened->dns_udp), std::move(opened->dns_tcp),
                                     port.ipv6, zone, *forwarder, home, dns_counters);
   }
+  if (opened->dns6_udp) {
+    port.responder6 =
+        std::make_unique<Responder>(std::move(opened->dns6_udp), std::move(opened->dns6_tcp),
+                                    port.ipv6, zone, *forwarder, home, dns_counters);
+  }
   std::weak_ptr<Impl> weak = shared_from_this();
   home.watch_fd(port.tun.get(), EPOLLIN, [weak, index](std::uint32_t events) {
     if (auto impl = weak.lock()) impl->tun_ready(index, events);
@@ -65,6 +70,7 @@ void Edge::Impl::uninstall(std::uint32_t index, const std::string& state,
   home.unwatch_fd(port.tun.get());
   port.tun.reset();
   port.responder.reset();
+  port.responder6.reset();
   path.set_port(index, port_settings(index, false));
   path.set_port(twin(index), twin_settings(index, false));
 }
@@ -322,7 +328,7 @@ EdgeSnapshot Edge::Impl::rows(const FlowsWanted& flows) const {
     const ListenerConfig& l = config.listeners[i];
     const ListenerStatus& s = *listener_status[i];
     auto index = port_of(l.pod);
-    out.listeners.push_back({to_string(l.address) + ":" + std::to_string(l.listen_port),
+    out.listeners.push_back({to_string(l.where),
                              l.name.text() + ":" + std::to_string(l.port), to_string(l.protocol),
                              index ? ports[*index].state : "failed", s.accepted, s.active});
   }

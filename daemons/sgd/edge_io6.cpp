@@ -2,6 +2,7 @@
 // TUN device, and ours become IPv6 in front of it (edge_ipv6.hpp).
 #include <sys/uio.h>
 
+#include "dmsc/runtime/log.hpp"
 #include "sgd/edge_impl.hpp"
 
 namespace dmsc::sgd {
@@ -19,7 +20,7 @@ PathPort Edge::Impl::twin_settings(std::uint32_t index, bool open) const {
 }
 
 std::optional<std::size_t> Edge::Impl::take6(std::span<std::uint8_t> frame, VnetHeader& header) {
-  Ip6Taken taken = take_ip6(frame, kHeadroom, *config.virtual_prefix6);
+  Ip6Taken taken = take_ip6(frame, kHeadroom, *addresses6);
   if (taken.fate != Ip6Fate::taken) {
     ++(taken.fate == Ip6Fate::ignored ? ipv6_ignored : ipv6_malformed);
     return std::nullopt;
@@ -35,7 +36,7 @@ void Edge::Impl::flush6(std::uint32_t index) {
   auto frame = port.joiner6.frame();
   ByteView head(static_cast<const std::uint8_t*>(frame[0].iov_base), frame[0].iov_len);
   auto vnet = encode_vnet(vnet_of_ip6(decode_vnet(head.first<kVnetBytes>())));
-  auto header = make_ip6_header(head.subspan(kVnetBytes), *config.virtual_prefix6);
+  auto header = make_ip6_header(head.subspan(kVnetBytes), *addresses6);
   ByteView tcp = head.subspan(kVnetBytes + kIpHeaderBytes);
   parts6.assign({{vnet.data(), vnet.size()},
                  {header.data(), header.size()},
@@ -50,9 +51,8 @@ void Edge::Impl::flush6(std::uint32_t index) {
 void Edge::Impl::write_tun6(std::uint32_t index, ByteView head, ByteView body) {
   if (index >= ports.size() || !ports[index].tun) return;
   Port& port = ports[index];
-  const Prefix6& prefix = *config.virtual_prefix6;
   if (body.empty()) {  // whole: one of our ICMP errors
-    Bytes error = icmp_as_icmp6(head, prefix);
+    Bytes error = icmp_as_icmp6(head, *addresses6);
     if (!error.empty()) write_frame(index, kPlain, error, {});
     return;
   }
@@ -70,12 +70,45 @@ void Edge::Impl::write_tun6(std::uint32_t index, ByteView head, ByteView body) {
       fill_segment_checksum(kProtoUdp, filled, ip4_at(head, 12), ip4_at(head, 16));
       body = filled;
     }
-    return write_frame(index, kPlain, make_ip6_header(head, prefix), body);
+    return write_frame(index, kPlain, make_ip6_header(head, *addresses6), body);
   }
   if (port.joiner6.complete()) return flush6(index);
   if (!port.flush6_due) unflushed.push_back(twin(index));
   port.flush6_due = true;
   if (!packet_stays) flush_at_end_of_round();
+}
+
+// A server at an IPv6 address: what is written for it leaves by the twin of its port.
+Status Edge::Impl::set_endpoint6(InstanceId instance, std::uint32_t port, Endpoint endpoint) {
+  if (!config.virtual_prefix6) {
+    return make_error(Errc::unavailable, "endpoint ", to_string(*endpoint.address6),
+                      " speaks IPv6, which needs names.virtual_prefix6");
+  }
+  home.post([impl = shared_from_this(), instance, port, endpoint = std::move(endpoint)]() mutable {
+    impl->release_endpoint6(instance);
+    auto address = impl->addresses6->take(*endpoint.address6);
+    if (!address) {
+      runtime::log::warning("endpoint-unreachable", {{"endpoint", to_string(*endpoint.address6)},
+                                                     {"reason", "no alias is left for its address"}});
+      return impl->path.remove_endpoint(instance);
+    }
+    impl->servers6[instance] = *address;
+    endpoint.address = *address;
+    impl->path.set_endpoint(instance, impl->twin(port), std::move(endpoint));
+  });
+  return Ok{};
+}
+
+void Edge::Impl::release_endpoint6(InstanceId instance) {
+  auto known = servers6.find(instance);
+  if (known == servers6.end()) return;
+  addresses6->release(known->second);
+  servers6.erase(known);
+}
+
+std::string Edge::Impl::address_text(std::uint32_t index, Ipv4 address) {
+  if (index < ports.size() || !addresses6) return to_string(address);
+  return "[" + to_string(addresses6->of(address)) + "]";
 }
 
 }  // namespace dmsc::sgd

@@ -106,7 +106,7 @@ std::optional<Ipv6> reverse_address6(std::string_view name) {
   return out;
 }
 
-Ip6Taken take_ip6(std::span<std::uint8_t> buffer, std::size_t at, const Prefix6& prefix) {
+Ip6Taken take_ip6(std::span<std::uint8_t> buffer, std::size_t at, const Addresses6& addresses) {
   auto packet = buffer.subspan(at);
   if (packet.size() < kIp6HeaderBytes || packet[0] >> 4 != 6) return {Ip6Fate::malformed, at};
   std::size_t payload = get16(packet, 4);
@@ -114,8 +114,11 @@ Ip6Taken take_ip6(std::span<std::uint8_t> buffer, std::size_t at, const Prefix6&
     return {Ip6Fate::malformed, at};
   }
   ByteView l4 = packet.subspan(kIp6HeaderBytes, payload);
-  auto source = prefix.inside(packet.subspan(8)), destination = prefix.inside(packet.subspan(24));
   std::uint8_t protocol = packet[6];
+  if (protocol == kProtoIcmp6 && !l4.empty() && l4[0] < kEchoRequest6) {
+    return take_error6(buffer, at, addresses);
+  }
+  auto source = addresses.inside(packet.subspan(8)), destination = addresses.inside(packet.subspan(24));
   bool ping = protocol == kProtoIcmp6 && !l4.empty() && l4[0] == kEchoRequest6;
   if (!source || !destination || (protocol != kProtoTcp && protocol != kProtoUdp && !ping)) {
     return {Ip6Fate::ignored, at};
@@ -153,25 +156,25 @@ VnetHeader vnet_of_ip6(VnetHeader h) {
   return h;
 }
 
-std::array<std::uint8_t, kIp6HeaderBytes> make_ip6_header(ByteView ip4, const Prefix6& prefix) {
+std::array<std::uint8_t, kIp6HeaderBytes> make_ip6_header(ByteView ip4, const Addresses6& addresses) {
   std::array<std::uint8_t, kIp6HeaderBytes> h{};
   h[0] = static_cast<std::uint8_t>(6 << 4 | ip4[1] >> 4);
   h[1] = static_cast<std::uint8_t>(ip4[1] << 4);
   put16(h, 4, get16(ip4, 2) - kIpHeaderBytes);
   h[6] = ip4[9];
   h[7] = ip4[8];
-  Ipv6 source = prefix.of(ip4_at(ip4, 12)), destination = prefix.of(ip4_at(ip4, 16));
+  Ipv6 source = addresses.of(ip4_at(ip4, 12)), destination = addresses.of(ip4_at(ip4, 16));
   std::copy(source.begin(), source.end(), h.begin() + 8);
   std::copy(destination.begin(), destination.end(), h.begin() + 24);
   return h;
 }
 
-Bytes icmp_as_icmp6(ByteView packet, const Prefix6& prefix) {
+Bytes icmp_as_icmp6(ByteView packet, const Addresses6& addresses) {
   if (packet.size() < 2 * kIpHeaderBytes + 8) return {};
   ByteView icmp = packet.subspan(kIpHeaderBytes), inner = icmp.subspan(8);
   auto to = counterpart(icmp[0], icmp[1], get16(icmp, 6));
   if (!to || inner[0] != 0x45) return {};
-  auto outer = make_ip6_header(packet, prefix), quoted = make_ip6_header(inner, prefix);
+  auto outer = make_ip6_header(packet, addresses), quoted = make_ip6_header(inner, addresses);
   ByteWriter message;
   message.u8(to->type).u8(to->code).u16(0).u32(to->value);
   message.bytes(quoted).bytes(inner.subspan(kIpHeaderBytes));

@@ -36,18 +36,29 @@ SavedAddresses load(const EdgeConfig& config) {
 bool give_ipv6(Device& device, const EdgeConfig& config, Ipv4 address, const std::string& where) {
   if (!config.virtual_prefix6) return false;
   Status status = device.add_ipv6(config.virtual_prefix6->of(address), *config.virtual_prefix6);
-  if (!status) log::info("ipv6-off", {{"device", where}, {"reason", status.error()}});
-  return static_cast<bool>(status);
+  if (status && address != config.dns) status = device.add_address(config.virtual_prefix6->of(config.dns));
+  if (!status) {
+    log::info("ipv6-off", {{"device", where}, {"reason", status.error()}});
+    return false;
+  }
+  if (Status loopback = device.allow_loopback6(); !loopback) {
+    log::warning("ipv6-loopback-off", {{"device", where}, {"reason", loopback.error()},
+                                       {"effect", "servers at [::1] are not reached"}});
+  }
+  return true;
 }
 
 // The resolver's sockets, in the calling thread's namespace.
-Status bind_dns(Ipv4 address, OpenedPort& out) {
-  auto udp = bind_socket(L4::udp, address, kDnsPort);
-  if (!udp) return udp.error();
-  auto tcp = bind_socket(L4::tcp, address, kDnsPort);
-  if (!tcp) return tcp.error();
-  out.dns_udp = std::move(*udp);
-  out.dns_tcp = std::move(*tcp);
+Status bind_dns(const EdgeConfig& config, OpenedPort& out) {
+  for (L4 protocol : {L4::udp, L4::tcp}) {
+    auto four = bind_socket(protocol, {config.dns, std::nullopt, kDnsPort});
+    if (!four) return four.error();
+    (protocol == L4::udp ? out.dns_udp : out.dns_tcp) = std::move(*four);
+    if (!out.ipv6) continue;
+    auto six = bind_socket(protocol, {{}, config.virtual_prefix6->of(config.dns), kDnsPort});
+    if (!six) return six.error();
+    (protocol == L4::udp ? out.dns6_udp : out.dns6_tcp) = std::move(*six);
+  }
   return Ok{};
 }
 
@@ -84,6 +95,7 @@ Edge::Impl::Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h)
       pods(config.pods.size()) {
   for (const auto& [address, name] : saved.names) names.restore(name, address, home.now());
   saved_version = names.version();
+  if (config.virtual_prefix6) addresses6.emplace(*config.virtual_prefix6);
   path.set_limits(config.limits);
   offloads = config.offloads;
   for (std::size_t i = 0; i < pods.size(); ++i) {
@@ -130,7 +142,7 @@ Status Edge::Impl::check_config() const {
   }
   for (const ListenerConfig& l : config.listeners) {
     if (port_of(l.pod)) continue;
-    std::string where = to_string(l.address) + ":" + std::to_string(l.listen_port);
+    std::string where = to_string(l.where);
     if (l.pod.empty()) return wrong("listener ", where, " needs host_mode.enabled");
     return wrong("listener ", where, ": no pod '", l.pod, "'");
   }
@@ -260,7 +272,7 @@ Result<std::shared_ptr<OpenedPort>> Edge::Impl::open_pod(const PodNamespace& pod
     if (Status s = device->add_address({config.dns, 32}); !s) return s;
     if (Status s = device->add_route({{}, 0}, pod.address.address); !s) return s;
     out->ipv6 = give_ipv6(*device, config, pod.address.address, pod.name);
-    return bind_dns(config.dns, *out);
+    return bind_dns(config, *out);
   });
   if (!status) return with_context("pod " + pod.name, status.error());
   return out;
@@ -278,7 +290,7 @@ Status Edge::Impl::open_host() {
   if (Status s = device->add_address({config.dns, 32}); !s) return s;
   if (Status s = device->add_route(config.virtual_range, config.dns); !s) return s;
   out->ipv6 = give_ipv6(*device, config, config.dns, "host");
-  if (Status s = bind_dns(config.dns, *out); !s) return s;
+  if (Status s = bind_dns(config, *out); !s) return s;
   auto self = shared_from_this();
   home.post([self, out] { self->install(kHostPort, out); });
   return start_listeners("", "", host);

@@ -40,7 +40,8 @@ struct Splice {
 struct UdpClient {
   Fd fd;
   int listener = -1;
-  sockaddr_in address{};
+  sockaddr_storage address{};
+  socklen_t address_size = 0;
   std::shared_ptr<ListenerStatus> status;
   Time last;
 };
@@ -58,7 +59,7 @@ struct ListenerThread::Loop {
   std::map<int, std::pair<Fd, Item>> listeners;
   std::unordered_map<int, std::shared_ptr<Splice>> splices;   // by either descriptor
   std::unordered_map<int, std::shared_ptr<UdpClient>> udp;
-  std::map<std::pair<int, std::uint64_t>, std::shared_ptr<UdpClient>> udp_by_address;
+  std::map<std::pair<int, std::string>, std::shared_ptr<UdpClient>> udp_by_address;
   bool stop = false;
 
   void watch(int fd, std::uint32_t events, int operation) {
@@ -82,7 +83,7 @@ struct ListenerThread::Loop {
 
 Status ListenerThread::Loop::bind(const std::vector<Item>& items) {
   for (const Item& item : items) {
-    auto fd = bind_socket(item.config.protocol, item.config.address, item.config.listen_port);
+    auto fd = bind_socket(item.config.protocol, item.config.where);
     if (!fd) return fd.error();
     int raw = fd->get();
     listeners.emplace(raw, std::pair{std::move(*fd), item});
@@ -214,12 +215,12 @@ void ListenerThread::Loop::end(Splice& s, bool hard) {
 void ListenerThread::Loop::datagrams(const Item& item, int fd) {
   std::array<std::uint8_t, 65536> buffer;
   for (int i = 0; i < 32; ++i) {
-    sockaddr_in from{};
+    sockaddr_storage from{};
     socklen_t size = sizeof from;
     ssize_t n = ::recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from),
                            &size);
     if (n < 0) return;
-    std::uint64_t key = std::uint64_t{from.sin_addr.s_addr} << 16 | from.sin_port;
+    const std::string key(reinterpret_cast<const char*>(&from), size);
     auto& client = udp_by_address[{fd, key}];
     if (!client) {
       auto socket = connect_socket(L4::udp, item.target, item.config.port);
@@ -232,6 +233,7 @@ void ListenerThread::Loop::datagrams(const Item& item, int fd) {
       client->fd = std::move(*socket);
       client->listener = fd;
       client->address = from;
+      client->address_size = size;
       client->status = item.status;
       ++item.status->accepted;
       ++item.status->active;
@@ -252,7 +254,7 @@ void ListenerThread::Loop::answers(UdpClient& client) {
     if (n < 0) return;
     client.last = runtime::now();
     ::sendto(client.listener, buffer.data(), static_cast<std::size_t>(n), 0,
-             reinterpret_cast<const sockaddr*>(&client.address), sizeof client.address);
+             reinterpret_cast<const sockaddr*>(&client.address), client.address_size);
   }
 }
 

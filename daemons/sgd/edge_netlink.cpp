@@ -151,7 +151,7 @@ Status Device::add_route(Ipv4Net destination, Ipv4 source) {
   return link_.request({std::move(m)}, "route " + to_string(destination) + " by " + name_);
 }
 
-Status Device::add_ipv6(const Ipv6& address, const Prefix6& prefix) {
+Status Device::add_address(const Ipv6& address) {
   NetlinkMessage m(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
   ifaddrmsg info{};
   info.ifa_family = AF_INET6;
@@ -161,6 +161,10 @@ Status Device::add_ipv6(const Ipv6& address, const Prefix6& prefix) {
   m.body(&info, sizeof info);
   m.attribute(IFA_LOCAL, address.data(), address.size());
   m.attribute(IFA_ADDRESS, address.data(), address.size());
+  return link_.request({std::move(m)}, "address " + to_string(address) + " on " + name_);
+}
+
+Status Device::add_ipv6(const Ipv6& address, const Prefix6& prefix) {
   NetlinkMessage r(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
   rtmsg route{};
   route.rtm_family = AF_INET6;
@@ -174,9 +178,7 @@ Status Device::add_ipv6(const Ipv6& address, const Prefix6& prefix) {
   r.attribute(RTA_DST, network.data(), network.size());
   r.attribute(RTA_PREFSRC, address.data(), address.size());
   r.u32(RTA_OIF, index_);
-  if (Status s = link_.request({std::move(m)}, "address " + to_string(address) + " on " + name_);
-      !s)
-    return s;
+  if (Status s = add_address(address); !s) return s;
   return link_.request({std::move(r)}, "route " + prefix.text() + " by " + name_);
 }
 

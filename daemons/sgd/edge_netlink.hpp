@@ -56,6 +56,10 @@ class Device {
   Status add_route(Ipv4Net destination, Ipv4 source);
   // IPv6: the address, at once (no detection of duplicates), and the prefix routed here.
   Status add_ipv6(const Ipv6& address, const Prefix6& prefix);
+  Status add_address(const Ipv6& address);
+  // Packets for ::1 that come out of this device go to the loopback device, where alone the kernel takes them
+  // (it has no route_localnet for IPv6): a filter of tc on this device.
+  Status allow_loopback6();
   // Lets packets to and from 127.0.0.0/8 pass on this device alone; loose source check.
   Status allow_loopback();
   Status allow_forwarding();

@@ -32,9 +32,9 @@ std::string place(L4 protocol, Ipv4 address, std::uint16_t port) {
   return std::string(to_string(protocol)) + " " + to_string(address) + ":" + std::to_string(port);
 }
 
-Result<Fd> make_socket(L4 protocol) {
+Result<Fd> make_socket(L4 protocol, int family = AF_INET) {
   int type = protocol == L4::tcp ? SOCK_STREAM : SOCK_DGRAM;
-  Fd fd(::socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Fd fd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return system_error("socket");
   return fd;
 }
@@ -105,15 +105,23 @@ TunOffloads set_tun_offloads(int tun, TunOffloads wanted) {
   return {false, false};
 }
 
-Result<Fd> bind_socket(L4 protocol, Ipv4 address, std::uint16_t port) {
-  auto fd = make_socket(protocol);
+Result<Fd> bind_socket(L4 protocol, const ServerAddress& where) {
+  auto fd = make_socket(protocol, where.v6 ? AF_INET6 : AF_INET);
   if (!fd) return fd;
   int on = 1;
   if (protocol == L4::tcp) ::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in where = socket_address(address, port);
-  if (::bind(fd->get(), reinterpret_cast<sockaddr*>(&where), sizeof where) != 0 ||
+  sockaddr_in four = socket_address(where.v4, where.port);
+  sockaddr_in6 six{};
+  if (where.v6) {
+    ::setsockopt(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);  // each family for itself
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(where.port);
+    std::memcpy(&six.sin6_addr, where.v6->data(), where.v6->size());
+  }
+  const auto* address = where.v6 ? reinterpret_cast<sockaddr*>(&six) : reinterpret_cast<sockaddr*>(&four);
+  if (::bind(fd->get(), address, where.v6 ? sizeof six : sizeof four) != 0 ||
       (protocol == L4::tcp && ::listen(fd->get(), 128) != 0)) {
-    return system_error("listen on " + place(protocol, address, port));
+    return system_error("listen on " + to_string(where) + "/" + to_string(protocol));
   }
   return fd;
 }

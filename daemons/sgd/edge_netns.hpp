@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "dmsc/core/result.hpp"
-#include "sgd/edge_address.hpp"
+#include "sgd/edge_ipv6.hpp"
 #include "sgd/tun_offloads.hpp"
 
 namespace dmsc::sgd {
@@ -49,7 +49,7 @@ Result<Fd> open_tun(const std::string& name);
 // trains and fills checksums itself: slower, not wrong.
 TunOffloads set_tun_offloads(int tun, TunOffloads wanted);
 // A bound socket in the calling thread's namespace, non-blocking; TCP listens.
-Result<Fd> bind_socket(L4 protocol, Ipv4 address, std::uint16_t port);
+Result<Fd> bind_socket(L4 protocol, const ServerAddress& where);
 // A connecting (TCP: perhaps still in progress) non-blocking socket.
 Result<Fd> connect_socket(L4 protocol, Ipv4 address, std::uint16_t port);
 

@@ -264,7 +264,7 @@ void EdgePath::snapshot_in(EdgeSnapshot& into, const FlowsWanted& wanted) const 
     --left;
     auto row = flow_row(*f, "in", now);
     row.client = endpoint_text(f->key.destination, f->key.destination_port);
-    row.server = endpoint_text(f->key.source, f->key.source_port);
+    row.server = io_.address_text(f->key.port, f->key.source) + ":" + std::to_string(f->key.source_port);
     const FlowNames names = names_of(*f);  // of an answer: the other way round
     row.destination = std::string(names.source) + ":" + std::to_string(f->service_port);
     row.source = names.destination;

@@ -51,6 +51,11 @@ class PathIo {
   virtual bool granted(std::string_view source, NodeId ingress) = 0;
   // Bytes of the largest service datagram, not sealed yet, on every path to `egress`.
   virtual std::size_t path_mtu(NodeId egress) = 0;
+  // For rows that people read.
+  virtual std::string address_text(std::uint32_t port, Ipv4 address) {
+    (void)port;
+    return to_string(address);
+  }
   virtual Time now() = 0;
   virtual NodeId self() = 0;
 };

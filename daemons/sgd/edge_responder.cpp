@@ -69,17 +69,17 @@ void Responder::handle(ByteView message, L4 transport, Forwarder::Reply reply) {
 void Responder::udp_ready() {
   std::array<std::uint8_t, 4096> buffer;
   for (int i = 0; i < kBatch; ++i) {
-    sockaddr_in from{};
+    sockaddr_storage from{};
     socklen_t size = sizeof from;
     ssize_t n = ::recvfrom(udp_.get(), buffer.data(), buffer.size(), 0,
                            reinterpret_cast<sockaddr*>(&from), &size);
     if (n < 0) return;
     std::weak_ptr<int> alive = alive_;
     handle(ByteView(buffer).first(static_cast<std::size_t>(n)), L4::udp,
-           [this, alive, from](const Bytes& answer) {
+           [this, alive, from, size](const Bytes& answer) {
              if (alive.expired()) return;
              ::sendto(udp_.get(), answer.data(), answer.size(), 0,
-                      reinterpret_cast<const sockaddr*>(&from), sizeof from);
+                      reinterpret_cast<const sockaddr*>(&from), size);
            });
   }
 }

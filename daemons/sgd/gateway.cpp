@@ -31,11 +31,12 @@ void raise_descriptor_limit() {
 
 // What a pod's announcement means to the edge.
 Result<Endpoint> edge_endpoint(const LocalInstance& instance) {
-  auto where = parse_ipv4_port(instance.service.endpoint);
+  auto where = parse_server(instance.service.endpoint);
   if (!where) return where.error();
   Endpoint out;
-  out.address = where->first;
-  out.port = where->second;
+  out.address = where->v4;
+  out.address6 = where->v6;
+  out.port = where->port;
   for (const PortMapping& map : instance.service.ports) {
     out.ports.push_back({map.service, map.endpoint, map.protocol == "udp" ? L4::udp : L4::tcp});
   }

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "dmsc/runtime/clock.hpp"
-#include "sgd/edge_address.hpp"
+#include "sgd/edge_ipv6.hpp"
 
 namespace dmsc::sgd {
 namespace {
@@ -35,19 +35,34 @@ Error failed(const std::string& what) {
 }
 
 // A socket belongs for ever to the namespace its thread was in when it was made.
-Result<int> socket_in(const std::string& netns) {
+Result<int> socket_in(const std::string& netns, int family) {
   if (netns.empty()) {
-    int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return fd >= 0 ? Result<int>(fd) : Result<int>(failed("socket"));
   }
   Descriptor own(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   Descriptor pod(::open(netns.c_str(), O_RDONLY | O_CLOEXEC));
   if (own.get() < 0 || pod.get() < 0) return failed(netns);
   if (::setns(pod.get(), CLONE_NEWNET) != 0) return failed("entering " + netns);
-  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   Error error = failed("socket");
   if (::setns(own.get(), CLONE_NEWNET) != 0) std::abort();  // nothing may go on in the wrong place
   return fd >= 0 ? Result<int>(fd) : Result<int>(error);
+}
+
+int connect_to(int fd, const ServerAddress& server) {
+  if (server.v6) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(server.port);
+    std::memcpy(&address.sin6_addr, server.v6->data(), server.v6->size());
+    return ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(server.port);
+  address.sin_addr.s_addr = htonl(server.v4.value);
+  return ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
 }
 
 Status wait_for(int fd, short events, Time until, const char* what) {
@@ -89,17 +104,13 @@ Status http_get(int fd, const std::string& host, const std::string& path, Time u
 
 Status run_network_check(const std::string& endpoint, const CheckSpec& check,
                          const std::string& netns) {
-  auto where = parse_ipv4_port(endpoint);
+  auto where = parse_server(endpoint);
   if (!where) return where.error();
   const Time until = runtime::now() + check.timeout;
-  auto made = socket_in(netns);
+  auto made = socket_in(netns, where->v6 ? AF_INET6 : AF_INET);
   if (!made) return made.error();
   Descriptor fd(*made);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(where->second);
-  address.sin_addr.s_addr = htonl(where->first.value);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  if (connect_to(fd.get(), *where) != 0) {
     if (errno != EINPROGRESS) return failed("connect to " + endpoint);
     if (Status s = wait_for(fd.get(), POLLOUT, until, "connect"); !s) return s;
     socklen_t size = sizeof(int);

@@ -1,6 +1,6 @@
 #include "sgd/pod_messages.hpp"
 
-#include "dmsc/runtime/units.hpp"
+#include "sgd/edge_ipv6.hpp"
 
 namespace dmsc::sgd {
 namespace {
@@ -12,12 +12,8 @@ Error wrong(std::string_view field, std::string_view what) {
 }
 
 Status check_endpoint(const std::string& endpoint) {
-  auto parsed = runtime::parse_address_endpoint(endpoint, 0);
-  if (!parsed) return with_context("endpoint", parsed.error());
-  if (auto v4 = runtime::parse_ipv4(parsed->host); !v4) {
-    return wrong("endpoint", "\"" + endpoint + "\" is not an IPv4 address and port");
-  }
-  return Ok{};
+  auto parsed = parse_server(endpoint);
+  return parsed ? Status(Ok{}) : Status(with_context("endpoint", parsed.error()));
 }
 
 Result<std::vector<PortMapping>> parse_ports(const v1::Announcement& a) {

@@ -194,8 +194,8 @@ sgd::EdgeConfig config_of(const json& g) {
     c.upstream.push_back(must(sgd::parse_ipv4(u.get<std::string>())));
   }
   for (const auto& l : g.value("listeners", json::array())) {
-    auto [address, port] = must(sgd::parse_ipv4_port(l["listen"].get<std::string>()));
-    c.listeners.push_back({address, port, must(Name::parse(l["name"].get<std::string>())),
+    auto where = must(sgd::parse_address_port(l["listen"].get<std::string>()));
+    c.listeners.push_back({where, must(Name::parse(l["name"].get<std::string>())),
                            l["port"], must(sgd::parse_l4(l.value("protocol", "tcp"))),
                            l.value("pod", "")});
   }

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <catch2/catch.hpp>
+#include <set>
 
 using namespace dmsc;
 using namespace dmsc::sgd;
@@ -174,4 +175,110 @@ TEST_CASE("U14 a reverse name of IPv6 is read nibble by nibble") {
   CHECK_FALSE(reverse_address6(name.substr(2) + "ip6.arpa"));
   name[0] = 'g';
   CHECK_FALSE(reverse_address6(name + "ip6.arpa"));
+}
+
+TEST_CASE("U23 where a server listens: an IPv4 or IPv6 address and port, and what is none") {
+  CHECK(to_string(*parse_server("127.0.0.1:8080")) == "127.0.0.1:8080");
+  CHECK(to_string(*parse_server("[::1]:8080")) == "[::1]:8080");
+  CHECK(to_string(*parse_server("[2001:DB8:0::7]:1")) == "[2001:db8::7]:1");
+  for (const char* text : {"", "::1", "[::1]", "[::1]:", "[::1]:0", "[::1]:65536", "[::1]:8x", "[:::1]:80",
+                           "[127.0.0.1]:80", "[::]:80", "[ff02::1]:80", "[fe80::1]:80",
+                           "[::ffff:1.2.3.4]:80", "::1:80", "localhost:80"}) {
+    INFO(text);
+    CHECK_FALSE(parse_server(text).ok());
+  }
+  CHECK(parse_server("[::]:80").error().message.find("is no server's address") != std::string::npos);
+  CHECK(parse_address_port("[::]:80").ok());  // one may listen there
+}
+
+TEST_CASE("U23 a server's address has an alias that no checksum tells from it") {
+  Addresses6 addresses(kPrefix);
+  auto sum = [](ByteView b) { return checksum_finish(checksum_add(b)) % 0xffff; };
+  std::set<Ipv4> taken;
+  for (const char* text : {"::1", "2001:db8::7", "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe", "fd00::1:0:0:1"}) {
+    Ipv6 server = *parse_server("[" + std::string(text) + "]:1")->v6;
+    CHECK_FALSE(addresses.inside(server));
+    Ipv4 alias = *addresses.take(server);
+    CHECK(alias.is_loopback());
+    CHECK(taken.insert(alias).second);
+    CHECK(addresses.of(alias) == server);
+    CHECK(addresses.inside(server) == alias);
+    std::uint8_t words[4];
+    for (int i = 0; i < 4; ++i) words[i] = static_cast<std::uint8_t>(alias.value >> (24 - 8 * i));
+    CHECK(sum(words) == sum(server));
+  }
+  // One of the prefix stands for itself; an alias goes when nobody uses it any more.
+  CHECK(addresses.take(kPrefix.of(kPod)) == kPod);
+  Ipv6 one = *parse_server("[::1]:1")->v6;
+  Ipv4 alias = *addresses.take(one);
+  addresses.release(alias);
+  CHECK(addresses.inside(one) == alias);
+  addresses.release(alias);
+  CHECK_FALSE(addresses.inside(one));
+  CHECK(addresses.of(alias) == kPrefix.of(alias));
+  // Addresses of one sum: 256 of them have one each.
+  for (unsigned i = 0; i < 256; ++i) {
+    Ipv6 a{0x20, 1};
+    a[5] = static_cast<std::uint8_t>(i);
+    a[7] = static_cast<std::uint8_t>(255 - i);
+    CHECK(addresses.take(a));
+  }
+  Ipv6 more{0x20, 1};
+  more[9] = 255;
+  CHECK_FALSE(addresses.take(more));
+}
+
+TEST_CASE("U23 an IPv6 server's answer becomes an IPv4 packet whose segment is right, and back") {
+  Addresses6 addresses(kPrefix);
+  Ipv6 server = *parse_server("[::1]:1")->v6;
+  Ipv4 alias = *addresses.take(server);
+  Bytes before = packet6(kProtoUdp, udp("hello"));
+  std::copy(server.begin(), server.end(), before.begin() + 8);
+  before[46] = before[47] = 0;
+  std::uint16_t right = sum6(before);
+  before[46] = static_cast<std::uint8_t>(right >> 8);
+  before[47] = static_cast<std::uint8_t>(right);
+  Bytes buffer = before;
+  Ip6Taken taken = take_ip6(buffer, 0, addresses);
+  REQUIRE(taken.fate == Ip6Fate::taken);
+  auto packet = parse_ip4(std::span(buffer).subspan(taken.at));
+  REQUIRE(packet);
+  CHECK(packet->source == alias);
+  CHECK(packet->destination == kName);
+  CHECK(segment_checksum_ok(kProtoUdp, packet->l4, packet->source, packet->destination));
+  auto again = make_ip6_header(packet->header, addresses);
+  CHECK(to_hex(again).substr(16) == to_hex(ByteView(before).first(40)).substr(16));
+  // Of an address that is nobody's here nothing is taken.
+  before[23] = 2;
+  CHECK(take_ip6(before, 0, addresses).fate == Ip6Fate::ignored);
+}
+
+TEST_CASE("U23 a server's kernel says unreachable: as ICMP about the packet that we wrote") {
+  Addresses6 addresses(kPrefix);
+  Ipv6 server = *parse_server("[::1]:1")->v6;
+  Ipv4 alias = *addresses.take(server);
+  struct Case {
+    std::uint8_t code6, code;
+  };
+  for (const Case& c : {Case{4, icmp::kPort}, Case{1, icmp::kAdminProhibited}, Case{3, icmp::kHost}}) {
+    Bytes about = packet6(kProtoUdp, udp("hello"), server);  // from the client to the server
+    ByteWriter w;
+    w.u8(1).u8(c.code6).u16(0).u32(0).bytes(about);
+    Bytes error = packet6(kProtoIcmp6, w.take(), kPrefix.of(kPod));
+    std::copy(server.begin(), server.end(), error.begin() + 8);
+    Ip6Taken taken = take_ip6(error, 0, addresses);
+    REQUIRE(taken.fate == Ip6Fate::taken);
+    auto packet = parse_ip4(std::span(error).subspan(taken.at));
+    REQUIRE(packet);
+    CHECK((packet->source == alias && packet->destination == kPod && packet->protocol == kProtoIcmp));
+    auto quoted = parse_icmp_error(packet->l4);
+    REQUIRE(quoted);
+    CHECK((quoted->type == icmp::kUnreachable && quoted->code == c.code));
+    CHECK((quoted->source == kPod && quoted->destination == alias && quoted->protocol == kProtoUdp));
+    CHECK((quoted->source_port == 4000 && quoted->destination_port == 53));
+  }
+  for (std::size_t size = 0; size < 96; ++size) {  // cut short anywhere
+    Bytes error = packet6(kProtoIcmp6, Bytes(size, 1), kPrefix.of(kPod));
+    CHECK(take_ip6(error, 0, addresses).fate != Ip6Fate::taken);
+  }
 }

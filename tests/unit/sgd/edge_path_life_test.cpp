@@ -162,7 +162,7 @@ TEST_CASE("edge flow: the number of flows of one pod is bounded") {
 TEST_CASE("edge flow: to a service of the same gateway") {
   Pair p;
   p.a.services["A/9"] = {NodeId{1}, InstanceId{5}};
-  p.a.path.set_endpoint(InstanceId{5}, 2, Endpoint{p.loopback, 8080, {}, "", {}, false});
+  p.a.path.set_endpoint(InstanceId{5}, 2, Endpoint{p.loopback, {}, 8080, {}, "", {}, false});
   Ipv4 own = *p.a.names.allocate("A/9", {});
   p.a.emit(2, make_packet(p.pod, own, kProtoTcp, tcp(40000, 8080, kTcpSyn)));
   Ip4Packet in = p.a.only(2);
