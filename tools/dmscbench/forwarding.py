@@ -160,12 +160,20 @@ def trains() -> list[Figure]:
             beside = bench.figure(f"1200 B trains, {decision}", load, [], "gsomm", None)
             out += [beside, Figure("forwarding", f"1200 B trains, {decision}", beside.value * 1200 * 8 / 1e9,
                                    "Gbit/s of a core", limit=15.0)]
-        one, two = [], []
-        for _ in range(REPEATS):
-            load = Load(1200, source=["flow-per-train"])
-            one.append(bench.worker(load))
-            both = Load(1200, source=["flow-per-train", "workers=2"])
-            two.append(bench.worker(both, "workers=2"))
-        out.append(Figure("forwarding", "1200 B trains, two workers, processor time a packet, beside one",
-                          median(two), "ns", median(one), 1 / 1.1, smaller_is_better=True))
+        out.append(_two_workers(bench))
     return out
+
+
+def _two_workers(bench: Bench) -> Figure:
+    """Each worker has a core of its own where the source, too, has one. On fewer cores both share one, and what the
+    scheduler takes to change between them counts as theirs."""
+    apart = (os.cpu_count() or 1) > 2
+    one, two = [], []
+    for _ in range(2 * REPEATS + 1):
+        one.append(bench.worker(Load(1200, source=["flow-per-train"])))
+        both = Load(1200, source=["flow-per-train", "workers=2"])
+        two.append(bench.worker(both, "workers=2", f"cores={2 if apart else 1}"))
+    share = median(b / a for a, b in zip(one, two))  # of runs one right after the other
+    case = f"1200 B trains, two workers {'with a core each' if apart else 'on one core'}, processor time a packet"
+    return Figure("forwarding", f"{case}, beside one worker", share * median(one), "ns", median(one), 1 / 1.1,
+                  smaller_is_better=True)

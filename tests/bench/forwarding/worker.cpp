@@ -1,6 +1,7 @@
 // One real data plane between real sockets, without a control plane: what tools/bench forwarding
 // measures.
-//   forwarding_worker HOPS PREFIXES [no-auth] [no-gro] [no-gso] [workers=N] [core=N]
+//   forwarding_worker HOPS PREFIXES [no-auth] [no-gro] [no-gso] [workers=N] [core=N] [cores=N]
+// core: the first of the cores it may use; cores: how many, 1 if not said.
 // Prints "ready", forwards until SIGTERM, and then prints packets, drops and the workers' CPU time.
 #include <sched.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ using namespace dmsc::dataplane;
 struct Options {
   std::uint32_t hops = 1, prefixes = 1;
   unsigned workers = 1;
-  int core = -1;
+  int core = -1, cores = 1;
   bool authenticate = true;
   Offloads offloads;
 };
@@ -41,6 +42,7 @@ Options parse(int argc, char** argv) {
       out.workers = static_cast<unsigned>(std::atoi(argv[i] + 8));
     }
     if (std::strncmp(argv[i], "core=", 5) == 0) out.core = std::atoi(argv[i] + 5);
+    if (std::strncmp(argv[i], "cores=", 6) == 0) out.cores = std::atoi(argv[i] + 6);
   }
   return out;
 }
@@ -142,7 +144,7 @@ int main(int argc, char** argv) {
   if (options.core >= 0) {
     cpu_set_t cores;
     CPU_ZERO(&cores);
-    CPU_SET(static_cast<std::size_t>(options.core), &cores);
+    for (int i = 0; i < options.cores; ++i) CPU_SET(static_cast<std::size_t>(options.core + i), &cores);
     (void)sched_setaffinity(0, sizeof cores, &cores);
   }
   sigset_t stop;
