@@ -30,8 +30,8 @@ void ReceiveBatch::lay_out(bool together) {
 }
 
 ReceiveBatch::Received ReceiveBatch::receive(int fd, bool sources) {
-  const unsigned first = used_, room = kSize - used_;
-  for (unsigned i = first; i < kSize; ++i) {  // what the kernel writes, and only that
+  const unsigned first = used_, room = this->room();
+  for (unsigned i = first; i < first + room; ++i) {  // what the kernel writes, and only that
     msghdr& header = messages_[i].msg_hdr;
     header.msg_name = sources ? &names_[i] : nullptr;
     header.msg_namelen = sources ? sizeof names_[i] : 0;

@@ -29,7 +29,9 @@ class ReceiveBatch {
   // Into the buffers still free. `sources`: who sent each is wanted, which costs a copy; a connected socket tells
   // that itself. Errors of the socket count as no message.
   Received receive(int fd, bool sources);
-  unsigned room() const { return kSize - used_; }
+  unsigned room() const { return used_ < most() ? most() - used_ : 0; }
+  // Too little room left for a call that is worth its cost.
+  bool spent() const { return room() < most() / 4; }
   bool empty() const { return used_ == 0; }
   void reuse() { used_ = 0; }  // what was received is no longer needed
   std::span<std::uint8_t> message(unsigned i) { return {data_[i], messages_[i].msg_len}; }
@@ -44,6 +46,7 @@ class ReceiveBatch {
 
  private:
   static constexpr std::size_t kBufferBytes = 65536, kCloseBytes = 2048;
+  static constexpr unsigned kTrains = 8;
   // Not a power of two apart, so that the first lines of all buffers do not share a cache set.
   static constexpr std::size_t kStride = kBufferBytes + 3 * 64, kCloseStride = kCloseBytes + 3 * 64;
   struct alignas(cmsghdr) Control {
@@ -56,6 +59,8 @@ class ReceiveBatch {
   };
   std::uint8_t* close(unsigned i) { return close_.get() + i * kCloseStride; }
   std::uint8_t* wide(unsigned i) { return memory_.get() + i * kStride; }
+  // Of trains no more at a time than the second-level cache holds: what was copied in is soon copied out again.
+  unsigned most() const { return together_ ? kSize : kTrains; }
   void lay_out(bool together);
   void take(unsigned first, unsigned count);
 

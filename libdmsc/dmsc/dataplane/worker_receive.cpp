@@ -22,9 +22,8 @@ unsigned worker_of_flow(std::uint64_t flow, unsigned workers) {
 
 // A bounded share per round: timers and other sockets get their turn under flood.
 void WorkerImpl::receive_ready(DataSocket& socket) {
-  constexpr unsigned kLeastRoom = 16;
   for (unsigned turn = 0; turn < receive_turns_; ++turn) {
-    if (batch_->room() < kLeastRoom) finish_batch();
+    if (batch_->spent()) finish_batch();
     if (!receive_some(socket)) return;
   }
 }

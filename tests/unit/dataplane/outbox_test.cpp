@@ -238,6 +238,36 @@ TEST_CASE("D3 receive: datagrams of one source are known as such, others are not
   CHECK_FALSE(receiver.batch.same_source(1, 2));
 }
 
+TEST_CASE("D14 receive: large messages are taken eight at a time, small ones as many as there are buffers") {
+  Sender one;
+  Receiver receiver(false);
+  ReceiveBatch& batch = receiver.batch;
+  auto push = [&](unsigned n, std::size_t size) {
+    for (unsigned i = 0; i < n; ++i) {
+      one.push(receiver, std::string(size, static_cast<char>('a' + i % 26)));
+      one.outbox.flush();
+    }
+  };
+  push(1, 5000);
+  CHECK(batch.receive(receiver.fd.get(), true).count == 1);  // from now on there may be trains
+  CHECK(batch.room() == 7);
+  push(20, 5000);
+  CHECK(batch.receive(receiver.fd.get(), true).count == 7);
+  CHECK(batch.spent());
+  for (unsigned i = 1; i < 8; ++i) {
+    REQUIRE(batch.message(i).size() == 5000);
+    CHECK(batch.message(i)[4999] == 'a' + (i - 1));
+  }
+  batch.reuse();
+  CHECK(batch.receive(receiver.fd.get(), true).count == 8);
+  batch.reuse();
+  CHECK(batch.receive(receiver.fd.get(), true).count == 5);
+  batch.reuse();
+  push(1, 100);
+  CHECK(batch.receive(receiver.fd.get(), true).count == 1);
+  CHECK(batch.room() == 63);
+}
+
 TEST_CASE("D16 receive: what several sockets had lies in the buffers together until they are given back") {
   Sender one;
   Receiver first(false), second(false);
