@@ -168,6 +168,8 @@ class EdgePath {
   };
   bool call_train(std::uint32_t port, const Ip4Packet& packet, const Segment& whole,
                   std::size_t segment_bytes);
+  void note_call(OutFlow& flow, const Ip4Packet& packet, const Segment& whole);
+  void cut_limited(OutFlow& flow, const Ip4Packet& packet, const Segment& whole, std::size_t most);
   bool answer_train(std::uint32_t port, const Ip4Packet& packet, const Segment& whole,
                     std::size_t segment_bytes);
   std::optional<forwarding::Verdict> send_train(FlowState& flow, const Ip4Packet& packet,

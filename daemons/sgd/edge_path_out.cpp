@@ -53,9 +53,10 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     answer_icmp(index, packet, icmp::kUnreachable, icmp::kFragmentationNeeded,
                 static_cast<std::uint16_t>(room(*flow) + kIpHeaderBytes));
     // The program may not have heard (an IPv6 one never of less than 1280): what it sent goes on in pieces.
-    if (segment->protocol == L4::tcp && segment->header_bytes < room(*flow)) {
-      call_train(index, packet, *segment, room(*flow) - segment->header_bytes);
-    }
+    if (segment->protocol != L4::tcp || segment->header_bytes >= room(*flow)) return;
+    const std::size_t most = room(*flow) - segment->header_bytes;
+    if (flow->limit != nullptr) return cut_limited(*flow, packet, *segment, most);
+    call_train(index, packet, *segment, most);
     return;
   }
   if (segment->protocol == L4::tcp) {

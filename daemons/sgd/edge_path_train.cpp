@@ -20,6 +20,16 @@ bool takes_train(const FlowState& flow) {
   return flow.key.protocol == L4::udp || flow.connected();
 }
 
+// The data from `from` on, as much as fits, behind a header of its own.
+void write_piece(std::span<std::uint8_t> l4, const Ip4Packet& packet, const Segment& whole,
+                 std::size_t from) {
+  const std::size_t size = l4.size() - whole.header_bytes, data = packet.l4.size() - whole.header_bytes;
+  std::copy_n(packet.l4.data(), whole.header_bytes, l4.data());
+  std::copy_n(packet.l4.data() + whole.header_bytes + from, size, l4.data() + whole.header_bytes);
+  fit_piece(l4, whole, from, from + size == data);
+  fill_segment_checksum(packet.protocol, l4, {}, {});
+}
+
 }  // namespace
 
 bool EdgePath::train_from_tun(std::uint32_t index, std::span<std::uint8_t> bytes,
@@ -50,12 +60,30 @@ bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Se
   if (flow.header.size() + whole.header_bytes + segment_bytes > flow.mtu) return false;
   auto verdict = send_train(flow, packet, whole, segment_bytes);
   if (!verdict) return false;
+  note_call(flow, packet, whole);
+  sent(flow, *verdict);
+  return true;
+}
+
+void EdgePath::note_call(OutFlow& flow, const Ip4Packet& packet, const Segment& whole) {
   flow.note_flags(whole.tcp_flags, true);
   std::size_t length = packet.l4.size() - whole.header_bytes + ((whole.tcp_flags & kTcpFin) != 0 ? 1 : 0);
   flow.next_sequence = whole.sequence + static_cast<std::uint32_t>(length);
   flow.acknowledged = whole.acknowledgement;
-  sent(flow, *verdict);
-  return true;
+}
+
+// One piece at a time: each waits for its limit, or is dropped, as if the program had sent it so.
+void EdgePath::cut_limited(OutFlow& flow, const Ip4Packet& packet, const Segment& whole, std::size_t most) {
+  if (!flow.connected() || (whole.tcp_flags & (kTcpSyn | kTcpRst)) != 0) return;
+  const std::size_t data = packet.l4.size() - whole.header_bytes;
+  note_call(flow, packet, whole);
+  for (std::size_t from = 0; from < data; from += most) {
+    Bytes buffer(kHeadroom + whole.header_bytes + std::min(most, data - from));
+    Ip4Packet piece = packet;
+    piece.l4 = std::span(buffer).subspan(kHeadroom);
+    write_piece(piece.l4, packet, whole, from);
+    if (within_limit(flow, piece)) sent(flow, send(flow, piece.l4, packet.tos));
+  }
 }
 
 bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const Segment& whole,
@@ -118,11 +146,7 @@ std::span<std::uint8_t> EdgePath::train_piece(const FlowState& flow, const Ip4Pa
   start[1] = static_cast<std::uint8_t>(start[1] | (flow.established ? wire::kFlagEstablished : 0));
   start[3] = packet.tos;
   put(start + 6, static_cast<std::uint32_t>(l4_size), 2);
-  std::uint8_t* l4 = start + cut.header;
-  std::copy_n(packet.l4.data(), whole.header_bytes, l4);
-  std::copy_n(packet.l4.data() + whole.header_bytes + from, size, l4 + whole.header_bytes);
-  fit_piece({l4, l4_size}, whole, from, from + size == data);
-  fill_segment_checksum(packet.protocol, {l4, l4_size}, {}, {});
+  write_piece({start + cut.header, l4_size}, packet, whole, from);
   return {start, cut.header + l4_size};
 }
 

@@ -138,3 +138,43 @@ TEST_CASE("U17 a segment that became too large goes on in pieces, and the progra
   told_mtu(p.a);
   CHECK(p.b.tun.empty());
 }
+
+TEST_CASE("U17 a segment too large of a flow with a rate limit goes on in pieces, each by its limit") {
+  for (std::uint64_t rate : {std::uint64_t{100'000'000}, std::uint64_t{1'000'000}}) {
+    Pair p;
+    p.connect();
+    p.a.path.set_limits({{*Name::parse("B"), rate}});
+    p.a.mtu = p.b.mtu = 1200;
+    p.a.clock += seconds(1);
+    std::string text;
+    auto arrived = [&] {
+      for (auto& written : p.b.tun) {
+        auto packet = parse_ip4(written.bytes);
+        REQUIRE(packet);
+        CHECK(segment_checksum_ok(kProtoTcp, packet->l4, packet->source, packet->destination));
+        auto segment = parse_segment(kProtoTcp, packet->l4);
+        CHECK(segment->sequence == 1001 + text.size());
+        text += as_text(ByteView(packet->l4).subspan(segment->header_bytes));
+      }
+      p.b.tun.clear();
+    };
+    for (std::uint32_t sequence : {1001U, 2001U}) {  // use up what may pass at once
+      p.call(tcp(40000, 8080, kTcpAck, sequence, 5001, 1000));
+    }
+    p.call(tcp(40000, 8080, kTcpAck, 3001, 5001, 1250));
+    CHECK(told_mtu(p.a) < 1300);
+    arrived();
+    const std::size_t at_once = text.size();
+    for (int i = 0; i < 40 && p.a.path.release_limited(); ++i) {
+      p.a.clock += milliseconds(1);
+      p.a.path.release_limited();
+      arrived();
+    }
+    CHECK(text.size() == 3250);
+    CHECK(at_once == (rate == 100'000'000 ? 3250 : 2000));
+    CHECK(p.a.path.counter(Count::rate_limited) == 0);
+    // What is no TCP has no pieces.
+    p.call(udp(40000, 53, std::string(1300, 'x')), kProtoUdp);
+    CHECK(p.b.tun.empty());
+  }
+}
