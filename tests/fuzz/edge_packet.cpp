@@ -1,5 +1,6 @@
 // The edge's decoders of IP packets: parse, rewrite, answer, reassemble, segment. The first byte
 // chooses, the rest is the packet.
+#include "sgd/edge_ipv6.hpp"
 #include "sgd/edge_offload.hpp"
 #include "sgd/edge_reassembly.hpp"
 
@@ -8,9 +9,35 @@
 using namespace dmsc;
 using namespace dmsc::sgd;
 
+namespace {
+
+// An IPv6 packet of a program (its addresses made ours, or nothing would be taken), and back.
+void packet6(Bytes bytes) {
+  static const Addresses6 addresses = [] {
+    Addresses6 out(*Prefix6::parse("fdc0:646d:7363::/64"));
+    (void)out.take(*parse_server("[::1]:1")->v6);
+    return out;
+  }();
+  const Ipv6 inside = addresses.of({0x64400102}), server = *parse_server("[::1]:1")->v6;
+  for (std::size_t at : {8, 24, 56, 72}) {
+    const Ipv6& address = at == 8 || at == 72 ? server : inside;
+    if (bytes.size() >= at + address.size()) std::copy(address.begin(), address.end(), bytes.begin() + at);
+  }
+  const Ip6Taken taken = take_ip6(bytes, 0, addresses);
+  if (taken.fate != Ip6Fate::taken) return;
+  auto packet = parse_ip4(std::span(bytes).subspan(taken.at));
+  fuzz::require(packet.has_value(), "what was taken is an IPv4 packet");
+  (void)parse_icmp_error(packet->l4);
+  (void)make_ip6_header(packet->header, addresses);
+  (void)icmp_as_icmp6(ByteView(bytes).subspan(taken.at), addresses);
+}
+
+}  // namespace
+
 void fuzz::one_input(ByteView data) {
   if (data.size() < 1 + kVnetBytes) return;
   Bytes bytes(data.begin() + 1, data.end());
+  if ((data[0] & 3) == 2) return packet6(std::move(bytes));
   if ((data[0] & 1) != 0) {
     VnetHeader header = decode_vnet(std::span<const std::uint8_t, kVnetBytes>(bytes.data(), kVnetBytes));
     static Segmenter segmenter(64);
@@ -70,6 +97,12 @@ void fuzz::seeds(SeedWriter& out) {
     vnet.gso_size = 1000;
     vnet.checksum_start = 20;
     vnet.checksum_offset = 6;
+    const Prefix6 prefix = *Prefix6::parse("fdc0:646d:7363::/64");
+    auto header6 = make_ip6_header(header, prefix);
+    Bytes packet6(header6.begin(), header6.end());
+    packet6.insert(packet6.end(), l4.begin(), l4.end());
+    out(2, packet6);
+    out(2, icmp_as_icmp6(make_icmp_error(*parse_ip4(packet), {1}, 3, 3), prefix));
     auto bytes = encode_vnet(vnet);
     packet.insert(packet.begin(), bytes.begin(), bytes.end());
     out(1, packet);
