@@ -98,6 +98,7 @@ void Announcements::announce(Time now, const std::string& lease_id, AnnouncedSer
   const std::string prefix = service.prefix.text();
   auto& slot = lease.items[prefix];
   if (slot != nullptr) {
+    said_again(now, *slot);
     if (slot->service == service && slot->state != AnnouncementState::refused) {
       statuses_.push_back({lease_id, prefix, slot->state, slot->reason, slot->instance});
       return;  // a resumed stream says it again
@@ -340,6 +341,7 @@ void Announcements::tick(Time now, DomainTime domain) {
   for (const std::string& id : over) {
     drop_lease(now, id, "the pod's stream broke and did not come back");
   }
+  drop_held(now);
   for (auto& [id, lease] : leases_) {
     for (auto& [prefix, item] : lease.items) service_item(now, domain, *item);
   }
@@ -356,6 +358,7 @@ std::optional<Time> Announcements::deadline() const {
     for (const auto& [prefix, item] : lease.items) {
       if (item->ask_at && item->question == 0) consider(*item->ask_at);
       if (item->check_at) consider(*item->check_at);
+      if (item->held_until) consider(*item->held_until);
     }
   }
   return next;

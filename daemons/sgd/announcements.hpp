@@ -9,6 +9,9 @@
 //              └ wrong ─► invalid       (a new announcement of the same prefix starts over)
 //
 // Only `granted` ones are originated: nothing is flooded before the grant (R15).
+//
+// A gateway that starts again takes what it originated before as *held* (restore()): the same instances
+// under the same ids, with capacity 0, until their pods say it again or the grace is over (U18).
 #pragma once
 #include <functional>
 #include <map>
@@ -73,6 +76,16 @@ struct LocalInstance {
   AnnouncedService service;
 };
 
+// What a restart must know of an originated instance (U18).
+struct SavedAnnouncement {
+  std::string lease, identity;
+  bool permanent = false;             // a drop-in
+  AnnouncedService service;
+  InstanceId instance;
+  Bytes grant;
+  friend bool operator==(const SavedAnnouncement&, const SavedAnnouncement&) = default;
+};
+
 class Announcements {
  public:
   struct Config {
@@ -96,6 +109,12 @@ class Announcements {
   void open_permanent(Time now, const std::string& identity, const std::string& lease);
   void close(Time now, const std::string& lease);  // withdraws at once
   const std::string* identity_of(const std::string& lease) const;
+
+  // ---- over a restart -----------------------------------------------------------------------------
+  std::vector<SavedAnnouncement> saved() const;  // all that are originated
+  // Before anything else is called. Leases are taken as broken now; what no pod says again within the
+  // grace is withdrawn. Returns how many were taken: not those whose grant is no more.
+  std::size_t restore(Time now, DomainTime domain, const std::vector<SavedAnnouncement>& saved);
 
   // ---- announcements ----------------------------------------------------------------------------
   void announce(Time now, const std::string& lease, AnnouncedService service);
@@ -180,6 +199,9 @@ class Announcements {
   void service_item(Time now, DomainTime domain, Item& item);
   void start_checks(Time now, Item& item);
   void service_check(Time now, Item& item);
+  bool restore(Time now, DomainTime domain, const SavedAnnouncement& saved);
+  void said_again(Time now, Item& item);
+  void drop_held(Time now);
   void remove(Time now, Lease& lease, const std::string& prefix, const std::string& reason);
   void drop_lease(Time now, const std::string& lease, const std::string& reason);
 

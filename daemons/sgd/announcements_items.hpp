@@ -11,6 +11,7 @@ struct Announcements::Item {
   std::string reason;
   InstanceId instance;
   Time since{};
+  std::optional<Time> held_until;         // of before a restart, and nobody has said it again yet
   std::uint64_t question = 0;             // open ticket
   std::optional<Time> ask_at;             // when to ask (again)
   std::optional<wire::Grant> grant;       // in force

@@ -16,7 +16,8 @@ std::vector<wire::PrefixEntry> Announcements::entries() const {
     if (entry.interface == 0 && config_.interface_of) {
       entry.interface = config_.interface_of(item.identity);
     }
-    const std::uint16_t capacity = draining_ ? std::uint16_t{0} : item.service.capacity;
+    const bool new_flows = !draining_ && !item.held_until;
+    const std::uint16_t capacity = new_flows ? item.service.capacity : std::uint16_t{0};
     entry.instances.push_back({item.instance, capacity});
     for (wire::ServicePort& port : told_ports(item.service, capacity)) {
       entry.ports.push_back(std::move(port));

@@ -51,9 +51,24 @@ bool EgressCalls::has_room(const Peer& peer, std::size_t bytes) const {
          total_bytes_ + bytes <= config_.total_bytes;
 }
 
+// Its exchange began before we did; the slack is for what a packet waits on its way.
+bool EgressCalls::may_have_run(Time now, const wire::ServicePacket& packet) const {
+  constexpr Duration kSlack = milliseconds(250);
+  auto tlv = packet.tlv(HeaderTlv::timestamps);
+  if (!tlv || config_.started == Time{}) return false;
+  const auto age = ByteReader(*tlv).u64();
+  const auto up = static_cast<std::uint64_t>(Duration(now - config_.started - kSlack).count());
+  return now - config_.started <= kSlack || age >= up;
+}
+
 EgressCalls::Entry* EgressCalls::open(Time now, const Key& key, const wire::ServicePacket& packet,
                                       const wire::Segment& segment) {
   ++counters_.requests;
+  if (may_have_run(now, packet)) {
+    ++counters_.refused;
+    reject(packet, ErrorCode::no_instance, "the gateway was restarted after the call was first sent");
+    return nullptr;
+  }
   LocalServices::Answer answer = services_.resolve(packet.destination(), packet.instance());
   if (!answer.found) {
     ++counters_.refused;

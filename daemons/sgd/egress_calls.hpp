@@ -7,8 +7,9 @@
 //   receiving ─ all segments held ─► running ─ respond() ─► answered ─ acknowledged ─► SettledCalls
 //       └────────────── bounds, no instance, deadline ──────────► refused
 //
-// A gateway that restarts forgets its entries; its instances then have new ids, so a copy that is
-// still pinned to an old one is answered `no_instance` and does not run again.
+// A gateway that restarts forgets its entries and keeps its instances (U18). So a segment that is not
+// the first tells how long ago its exchange began: if that was before this gateway's start, the call may
+// have run, is answered `no_instance`, and does not run again.
 #pragma once
 #include <memory>
 #include <set>
@@ -55,6 +56,7 @@ struct EgressCounters {
 
 struct EgressConfig {
   NodeId self;
+  Time started{};                     // what was sent before may have run already; 0 = nothing was
   std::size_t datagram_limit = 1400;
   // Bounds per ingress gateway: bytes of half-received requests and stored replies, entries, and
   // calls remembered of which the ingress holds the reply.
@@ -127,6 +129,7 @@ class EgressCalls {
   void on_ack(Time now, Entry& entry, const wire::ServicePacket& packet);
   void settle(Time now, Entry& entry);   // erases it
   void forget_settled(Time now, std::size_t most);
+  bool may_have_run(Time now, const wire::ServicePacket& packet) const;
   bool has_room(const Peer& peer, std::size_t bytes) const;
   void erase(Entry& entry);
   void repeat(Time now, Entry& entry);

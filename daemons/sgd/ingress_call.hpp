@@ -9,6 +9,7 @@ struct IngressCalls::Call {
   std::uint32_t exchange = 0;
   std::uint64_t flow = 0;
   Time opened{}, deadline{}, wake{};
+  std::optional<Time> first_sent;         // of this exchange
   bool pinned = false;
   Pin pin;
   std::vector<Pin> tried;

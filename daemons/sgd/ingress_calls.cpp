@@ -11,6 +11,7 @@ using wire::PayloadProtocol;
 
 namespace {
 constexpr double kBudgetPerCall = 0.2, kBudgetMax = 100;
+constexpr std::size_t kAgeBytes = 10;  // of the TLV that every copy but the first carries
 
 std::string node_text(NodeId node) { return "node " + std::to_string(node.value); }
 std::string millis(Duration d) {
@@ -106,7 +107,7 @@ bool IngressCalls::pin_call(Time now, Call& call) {
   // The header's size does not depend on the segment: build one to know how much room is left.
   std::size_t header = wire::kServiceFixedBytes + 2 + call.request.destination.size() +
                        (call.request.source.empty() ? 0 : 2 + call.request.source.size()) + 4 + 4 +
-                       10 + 6 + (call.request.trace ? 2 + 4 * kRecordSlots : 0) + 3;
+                       10 + 6 + kAgeBytes + (call.request.trace ? 2 + 4 * kRecordSlots : 0) + 3;
   call.sender = std::make_unique<SegmentSender>(
       call.request.payload.size(), wire::segment_bytes(header, config_.datagram_limit));
   return true;
@@ -151,6 +152,7 @@ bool IngressCalls::repin(Time now, Call& call) {
   by_owner_[{call.request.owner, call.request.id}] = call.exchange;
   timers_.emplace(call.wake = now, call.exchange);
   call.pinned = call.accepted = false;
+  call.first_sent.reset();
   call.sender.reset();
   call.response.reset();
   call.ack_at.reset();
@@ -236,6 +238,9 @@ void IngressCalls::send_segment(Time now, Call& call, std::uint32_t offset, std:
   spec.source_instance = request.source_instance;
   auto total = static_cast<std::uint32_t>(request.payload.size());
   if (size < total) spec.offset_total.emplace(offset, total);
+  if (!call.first_sent) call.first_sent = now;
+  const Bytes age = ByteWriter().u64(static_cast<std::uint64_t>((now - *call.first_sent).count())).take();
+  if (now > *call.first_sent) spec.timestamps = age;
   auto left = std::chrono::ceil<milliseconds>(call.deadline - now).count();
   spec.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
   auto packet = wire::build_service_packet(spec, ByteView(request.payload).subspan(offset, size));

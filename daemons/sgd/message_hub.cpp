@@ -33,6 +33,7 @@ EgressConfig egress_config(dataplane::Worker& home, std::size_t datagram_limit) 
   EgressConfig config;
   config.datagram_limit = datagram_limit;
   config.self = home.self();
+  config.started = home.now();
   return config;
 }
 

@@ -16,6 +16,8 @@ namespace {
 constexpr Duration kAskTimeout = seconds(2);
 // The gateway looks at its announcements at least so often: domain time moves by itself.
 constexpr Duration kIdleTick = seconds(1);
+// What a crash may cost: instances announced so shortly before it come back under new ids.
+constexpr Duration kSaveDelay = milliseconds(50);
 
 std::string random_lease() { return to_hex(runtime::random_array<16>()); }
 
@@ -49,11 +51,14 @@ Registrar::Registrar(node::Node& node, const Config& config, const IdentityResol
       announcements_(announcements_config(config)),
       server_(node.io(), identities, *this),
       view_(std::make_shared<GatewayView>()),
-      timer_(node.io()) {}
+      timer_(node.io()),
+      save_timer_(node.io()),
+      store_(config.router.node.state_dir) {}
 
 Registrar::~Registrar() { stop(); }
 
 dmsc::Status Registrar::start(const std::string& pod_socket) {
+  restore();
   if (auto taken = reload(config_); !taken) return taken;
   lsdb_listener_ = node_.subscribe_lsdb([this](const node::LsdbEvent& e) { lsdb_changed(e); });
   trust_listener_ = node_.on_trust([this] {
@@ -72,6 +77,9 @@ void Registrar::stop() {
   stopped_ = true;
   *alive_ = false;
   timer_.cancel();
+  save_timer_.cancel();
+  if (save_due_) store_.save(announcements_.saved());
+  store_.flush();
   if (lsdb_listener_ != 0) node_.remove_listener(lsdb_listener_);
   if (trust_listener_ != 0) node_.remove_listener(trust_listener_);
   server_.stop();
@@ -277,10 +285,35 @@ void Registrar::tell(const Announcements::Status& status) {
   if (stream != stream_of_.end()) server_.status(stream->second, status);
 }
 
+void Registrar::restore() {
+  const auto saved = store_.load();
+  const std::size_t taken = announcements_.restore(node_.now(), node_.domain_time(), saved);
+  for (const SavedAnnouncement& one : saved) {
+    if (one.permanent) drop_ins_[one.lease] = DropIn{"", one.identity, one.service};
+  }
+  if (!saved.empty()) {
+    log::info("announcements-restored", {{"held", taken}, {"given_up", saved.size() - taken},
+                                         {"grace_ms", std::chrono::duration_cast<milliseconds>(
+                                                          config_.grace).count()}});
+  }
+}
+
+// A burst of announcements is written once.
+void Registrar::save_soon() {
+  if (std::exchange(save_due_, true)) return;
+  save_timer_.expires_after(kSaveDelay);
+  save_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    save_due_ = false;
+    store_.save(announcements_.saved());
+  });
+}
+
 void Registrar::publish() {
   make_view();  // first: the data paths know an instance before anybody is sent to it
   node_.set_grants(announcements_.grants());  // before the prefixes that need them
   node_.set_prefixes(announcements_.entries());
+  save_soon();
 }
 
 void Registrar::make_view() {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "dmsc/node/node.hpp"
+#include "sgd/announcement_store.hpp"
 #include "sgd/announcements.hpp"
 #include "sgd/config.hpp"
 #include "sgd/gateway_view.hpp"
@@ -25,7 +26,7 @@ class Registrar : private PodEvents {
             InstanceIds ids, std::function<void(GatewayViewPtr)> changed);
   ~Registrar() override;
 
-  // Listens on `pod_socket` and reads the drop-ins.
+  // Takes what was announced before a restart (U18), listens on `pod_socket` and reads the drop-ins.
   dmsc::Status start(const std::string& pod_socket);
   // Grace, require_grant, namespaces, drop-ins by difference. An error changes nothing.
   dmsc::Status reload(const Config& config);
@@ -53,6 +54,8 @@ class Registrar : private PodEvents {
   void run_check(const Announcements::CheckRun& run);
   void tell(const Announcements::Status& status);
   void publish();
+  void restore();
+  void save_soon();
   void make_view();
   void arm();
   void set_drop_ins(std::vector<DropIn> drop_ins);
@@ -77,7 +80,9 @@ class Registrar : private PodEvents {
   std::map<std::string, DropIn> drop_ins_;     // lease -> what it announces
   std::map<NodeId, std::string> node_names_;
   GatewayViewPtr view_;
-  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer timer_, save_timer_;
+  AnnouncementStore store_;
+  bool save_due_ = false;
   bool pumping_ = false, pump_again_ = false, view_dirty_ = true, stopped_ = false;
   node::ListenerId lsdb_listener_ = 0, trust_listener_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -11,7 +11,7 @@ namespace {
 
 // "dmsc-state 1 GENERATION LENGTH CHECKSUM\n", then LENGTH bytes. The checksum is over all but itself.
 constexpr std::string_view kMagic = "dmsc-state 1 ";
-constexpr std::size_t kMaxBytes = 1 << 20;
+constexpr std::size_t kMaxBytes = 64 << 20;
 
 std::string front_of(std::uint64_t generation, std::size_t length) {
   return std::string(kMagic) + std::to_string(generation) + " " + std::to_string(length) + " ";

@@ -79,12 +79,14 @@ struct Net {
     config.new_flow = [this] { return rng.next(); };
     ingress = std::make_unique<IngressCalls>(config, routes);
   }
-  Egress& add_egress(std::uint32_t id, std::uint16_t instance = 1) {
+  // `started`: what came before that moment it has forgotten.
+  Egress& add_egress(std::uint32_t id, std::uint16_t instance = 1, Time started = {}) {
     Egress& e = egresses[NodeId{id}];
     e.services = std::make_unique<FakeServices>();
     e.services->instances = {InstanceId{instance}};
     EgressConfig config;
     config.self = NodeId{id};
+    config.started = started;
     e.calls = std::make_unique<EgressCalls>(config, *e.services);
     routes.pins.push_back({NodeId{id}, InstanceId{instance}});
     return e;

@@ -297,7 +297,7 @@ TEST_CASE("Messages: a first copy that was refused unrun goes to another instanc
   CHECK(most_executions(net) == 1);
 }
 
-TEST_CASE("Messages: a restarted gateway does not run an old copy: its instances have new ids") {
+TEST_CASE("U18 Messages: a restarted gateway does not run an old copy, though its instances have the same ids") {
   Net net;
   net.add_egress(4, 1);
   net.handler_time = seconds(10);
@@ -305,10 +305,27 @@ TEST_CASE("Messages: a restarted gateway does not run an old copy: its instances
   net.run_until(net.now + milliseconds(100));
   CHECK(net.executed[numbered(1)] == 1);
   net.routes.pins.clear();
-  net.add_egress(4, 2);  // memory lost, instance id new
+  net.add_egress(4, 1, net.now);  // its memory is lost
   net.run_until(net.now + seconds(1));
   REQUIRE(net.outcomes.size() == 1);
   CHECK(net.outcomes[0].code == ErrorCode::no_instance);
+  CHECK(most_executions(net) == 1);
+}
+
+TEST_CASE("U18 Messages: a restarted gateway runs a call that began after its start, also from a later copy") {
+  Net net;
+  net.now = Time{seconds(100)};
+  net.add_egress(4, 1, net.now);
+  net.run_until(net.now + seconds(1));
+  int lost = 0;
+  net.drop_if = [&](const wire::ServicePacket& p) {
+    return p.kind() == wire::PacketKind::request && lost++ < 2;
+  };
+  net.call(1, numbered(1), seconds(3));
+  net.run_until(net.now + seconds(1));
+  REQUIRE(net.outcomes.size() == 1);
+  CHECK(net.outcomes[0].ok);
+  CHECK(lost > 2);
   CHECK(most_executions(net) == 1);
 }
 
