@@ -58,6 +58,7 @@ struct FlowState {
   Time hint_ends;
   std::uint64_t packets_out = 0, packets_in = 0;
   std::uint16_t hint = 0;         // service datagram bytes as a router on the way said; until `hint_ends`
+  std::uint16_t window = 0;       // TCP: as our program said it last
   bool established = false;       // both directions were seen
   bool fin_out = false, fin_in = false, reset = false;
 
@@ -84,6 +85,7 @@ struct OutFlow : FlowState {
   Name destination;
   InstancePin pin;
   PathLabel label;
+  bool seeking = false;           // where its connection lives is not known yet (U19)
   FairShaper* limit = nullptr;    // of the longest prefix with one
   Time away_since{};              // the egress cannot be reached; 0 = it can
   Time checked;                   // pin, label and mtu were looked at

@@ -17,6 +17,7 @@
 #include "sgd/edge_offload.hpp"
 #include "sgd/edge_path.hpp"
 #include "sgd/edge_responder.hpp"
+#include "sgd/edge_state.hpp"
 
 namespace dmsc::sgd {
 
@@ -34,6 +35,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   EdgeConfig config;
   dataplane::Worker& home;
   EdgeHooks hooks;
+  EdgeState disk;        // what is kept in state_dir
   SavedAddresses saved;  // as found at the start
   bool any_external = false;
 
@@ -129,7 +131,8 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   std::vector<Kept> pods;  // by config.pods
   Kept host;
   std::optional<Masquerade> masquerade;
-  std::uint64_t saved_version = 0;
+  static constexpr std::uint64_t kUnsaved = ~std::uint64_t{0};
+  std::uint64_t saved_version = kUnsaved, saved_clients = 0;  // as on disk
   std::thread keeper;
   bool started = false;
   std::vector<std::shared_ptr<ListenerStatus>> listener_status;  // by config.listeners
@@ -140,6 +143,8 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   void keep();  // the keeper's loop
   void keep_pod(std::size_t pod);
   void save();
+  void save_clients();
+  std::vector<std::string> port_names() const;
   Status open_host();
   Status open_external();
   Status start_listeners(const std::string& pod, const std::string& netns, Kept& kept);

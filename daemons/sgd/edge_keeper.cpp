@@ -3,7 +3,6 @@
 #include <future>
 
 #include "dmsc/runtime/clock.hpp"
-#include "dmsc/runtime/files.hpp"
 #include "dmsc/runtime/log.hpp"
 #include "sgd/edge_impl.hpp"
 
@@ -14,23 +13,6 @@ namespace log = runtime::log;
 constexpr Duration kPeriod = seconds(1), kPatience = seconds(5);
 constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint32_t kTunMtu = 1500;
-
-std::string state_file(const EdgeConfig& config) {
-  return config.state_dir.empty() ? "" : config.state_dir + "/virtual-addresses";
-}
-
-// The table of the last run, or a fresh key.
-SavedAddresses load(const EdgeConfig& config) {
-  SavedAddresses fresh;
-  fresh.key = runtime::random_array<16>();
-  if (config.state_dir.empty()) return fresh;
-  auto text = runtime::read_file(state_file(config));
-  if (!text) return fresh;
-  auto saved = decode_saved(*text);
-  if (saved) return *saved;
-  log::warning("virtual-addresses-lost", {{"file", state_file(config)}, {"error", saved.error()}});
-  return fresh;
-}
 
 // IPv6 is no condition for a device: a kernel or a namespace may do without.
 bool give_ipv6(Device& device, const EdgeConfig& config, Ipv4 address, const std::string& where) {
@@ -68,6 +50,7 @@ PathConfig path_config(const EdgeConfig& config, const SavedAddresses& saved) {
   out.client_range = upper_half(config.virtual_range);
   out.max_flows = config.max_flows;
   out.key = saved.key;
+  if (saved.found) out.restarted = runtime::now();
   return out;
 }
 
@@ -85,7 +68,8 @@ Edge::Impl::Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h)
     : config(std::move(c)),
       home(w),
       hooks(std::move(h)),
-      saved(load(config)),
+      disk(config.state_dir),
+      saved(disk.addresses()),
       names(lower_half(config.virtual_range), config.dns, saved.key),
       zone(config.zone, lower_half(config.virtual_range), config.virtual_prefix6,
            static_cast<std::uint32_t>(config.ttl.count()), directory, names),
@@ -94,10 +78,15 @@ Edge::Impl::Impl(EdgeConfig c, dataplane::Worker& w, EdgeHooks h)
       buffer(kHeadroom + 65535),
       pods(config.pods.size()) {
   for (const auto& [address, name] : saved.names) names.restore(name, address, home.now());
-  saved_version = names.version();
+  if (saved.found) saved_version = names.version();
+  for (const auto& [address, client] : disk.clients()) path.restore_client(client, address);
+  saved_clients = path.clients_version();
   if (config.virtual_prefix6) addresses6.emplace(*config.virtual_prefix6);
   path.set_limits(config.limits);
   offloads = config.offloads;
+  if (std::size_t taken = path.take_over(disk.flows(port_names())); taken != 0) {
+    log::info("flows-taken-over", {{"flows", taken}});
+  }
   for (std::size_t i = 0; i < pods.size(); ++i) {
     pods[i].index = kFirstPodPort + static_cast<std::uint32_t>(i);
     any_external = any_external || config.pods[i].external != External::refuse;
@@ -192,7 +181,14 @@ void Edge::Impl::stop() {
   for (Kept& pod : pods) pod.listeners.reset();
   host.listeners.reset();
   auto self = shared_from_this();
-  if (on_worker([self] { self->close_all(); })) save();
+  auto flows = std::make_shared<std::vector<HandedFlow>>();
+  if (on_worker([self, flows] {
+        *flows = self->path.hand_over();
+        self->close_all();
+      })) {
+    save();
+    disk.hand_over(port_names(), std::move(*flows));
+  }
   masquerade.reset();
 }
 
@@ -353,7 +349,7 @@ Status Edge::Impl::start_listeners(const std::string& pod, const std::string& ne
 }
 
 void Edge::Impl::save() {
-  if (config.state_dir.empty()) return;
+  save_clients();
   auto now_saved = std::make_shared<SavedAddresses>();
   auto version = std::make_shared<std::uint64_t>(saved_version);
   auto self = shared_from_this();
@@ -362,14 +358,30 @@ void Edge::Impl::save() {
     *version = self->names.version();
     now_saved->names = self->names.all();
   };
-  if (!on_worker(copy) || *version == saved_version) return;
+  if (config.state_dir.empty() || !on_worker(copy) || *version == saved_version) return;
   now_saved->key = saved.key;
-  Status status = runtime::write_file_atomically(state_file(config), encode_saved(*now_saved));
-  if (!status) {
-    log::warning("virtual-addresses-unsaved", {{"error", status.error()}});
-    return;
-  }
-  saved_version = *version;
+  if (disk.save(*now_saved)) saved_version = *version;
+}
+
+// Those used last, if they are very many: the others mostly come back by their hash.
+void Edge::Impl::save_clients() {
+  constexpr std::size_t kMost = 65536;
+  auto clients = std::make_shared<EdgeState::Clients>();
+  auto version = std::make_shared<std::uint64_t>(saved_clients);
+  auto self = shared_from_this();
+  auto copy = [self, clients, version] {
+    if (*version == self->path.clients_version()) return;
+    *version = self->path.clients_version();
+    *clients = self->path.clients(kMost);
+  };
+  if (config.state_dir.empty() || !on_worker(copy) || *version == saved_clients) return;
+  if (disk.save(*clients)) saved_clients = *version;
+}
+
+std::vector<std::string> Edge::Impl::port_names() const {
+  std::vector<std::string> out{" host", " outside"};
+  for (const PodNamespace& pod : config.pods) out.push_back(pod.name);
+  return out;
 }
 
 }  // namespace dmsc::sgd

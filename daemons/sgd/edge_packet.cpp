@@ -144,6 +144,7 @@ std::optional<Segment> parse_segment(std::uint8_t protocol, ByteView l4) {
     s.tcp_flags = l4[13];
     s.sequence = get32(l4, 4);
     s.acknowledgement = get32(l4, 8);
+    s.window = get16(l4, 14);
   } else if (protocol == kProtoUdp) {
     if (l4.size() < 8 || get16(l4, 4) != l4.size()) return std::nullopt;
     s.protocol = L4::udp;

@@ -60,6 +60,7 @@ struct Segment {
   std::uint8_t tcp_flags = 0;
   std::size_t header_bytes = 0;
   std::uint32_t sequence = 0, acknowledgement = 0;
+  std::uint16_t window = 0;
 };
 std::optional<Segment> parse_segment(std::uint8_t protocol, ByteView l4);
 

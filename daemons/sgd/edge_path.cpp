@@ -223,6 +223,7 @@ void EdgePath::expire() {
   });
   for (const InKey& key : old_in) erase_in(in_.find(key));
   sweep();
+  nudge_some();
 }
 
 void EdgePath::snapshot(EdgeSnapshot& into, const FlowsWanted& wanted) const {

@@ -7,13 +7,16 @@
 //   edge_path_train.cpp  both sides: a large TCP segment or a train of UDP datagrams in one go
 //   edge_path_limit.cpp  rate limits of prefixes
 //   edge_path_mtu.cpp    what paths carry, and what a program is told that sends more
+//   edge_path_restart.cpp  flows over a restart of either gateway
 #pragma once
+#include <map>
 #include <memory>
 #include <unordered_map>
 
 #include "dmsc/forwarding/decision.hpp"
 #include "dmsc/wire/service_header.hpp"
 #include "sgd/edge_flow.hpp"
+#include "sgd/edge_handover.hpp"
 #include "sgd/edge_reassembly.hpp"
 #include "sgd/edge_virtual.hpp"
 
@@ -60,6 +63,12 @@ class PathIo {
   virtual NodeId self() = 0;
 };
 
+// A gateway has started again: so long it has patience with routes and names that are not there yet, and
+// so long with what it cannot place because of flows it has forgotten.
+inline constexpr Duration kSettling = seconds(10), kForgetful = minutes(5);
+// The flow of an error that is about all flows to the gateway it comes from.
+inline constexpr std::uint64_t kNoFlow = 0;
+
 // Ports: 0 is the host's TUN, 1 the one for external traffic, pods follow.
 inline constexpr std::uint32_t kHostPort = 0, kExternalPort = 1, kFirstPodPort = 2;
 
@@ -82,7 +91,8 @@ struct PathPort {
   X(no_instance) X(not_allowed) X(flow_limit) X(too_big) X(send_failed) X(port_refused)           \
   X(external_refused) X(unknown_flow) X(wrong_peer) X(no_endpoint) X(port_down) X(bad_segment)    \
   X(repinned) X(icmp_sent) X(icmp_limited) X(rst_sent) X(error_in) X(hint_ignored)                \
-  X(client_addresses_full) X(protocol_refused) X(source_not_granted) X(rate_limited)
+  X(client_addresses_full) X(protocol_refused) X(source_not_granted) X(rate_limited)               \
+  X(sought) X(found) X(adopted) X(nudged) X(flows_asked) X(taken_over)
 enum class Count : std::size_t {
 #define DMSC_EDGE_ENUM(name) name,
   DMSC_EDGE_COUNTERS(DMSC_EDGE_ENUM)
@@ -94,6 +104,7 @@ struct PathConfig {
   Ipv4Net name_range, client_range;
   std::size_t max_flows = 262144;
   crypto::Key16 key{};            // secret; the same after a restart gives the same flow ids
+  Time restarted{};               // this gateway had flows before, of which it may know nothing; 0 = no
 };
 
 class EdgePath {
@@ -132,6 +143,16 @@ class EdgePath {
   // Looks at a slice of the tables and forgets what is idle. Call every 100 ms: each flow is met
   // about every ten seconds.
   void expire();
+
+  // ---- over a restart (U19) ------------------------------------------------------------------------
+  // All flows, for the next process; and those of the one before, with ports as numbered here. What
+  // does not fit (bounds, a header that is none) is left out; returns how many were taken.
+  std::vector<HandedFlow> hand_over() const;
+  std::size_t take_over(std::vector<HandedFlow> flows);
+  // Addresses of clients as servers see them, most recently used last.
+  std::uint64_t clients_version() const { return clients_.version(); }
+  std::vector<std::pair<Ipv4, std::string>> clients(std::size_t limit) const { return clients_.recent(limit); }
+  void restore_client(const std::string& client, Ipv4 address) { clients_.restore(client, address, io_.now()); }
 
   std::size_t flows() const { return out_.size() + in_.size(); }
   // Adds counters, and of each direction the flows that are wanted: there may be very many.
@@ -207,6 +228,20 @@ class EdgePath {
   void hint(OutFlow& flow, wire::ErrorCode code, const wire::ServicePacket& error);
   void erase_out(OutTable::iterator it);
 
+  // edge_path_restart.cpp
+  bool just_started(Duration at_most) const;
+  void seek(OutFlow& flow, const Ip4Packet& packet);
+  bool found(OutFlow& flow, const wire::ServicePacket& packet);
+  OutFlow* adopt(const wire::ServicePacket& packet);
+  OutFlow* adopt_at(std::uint32_t port, Ipv4 service, const Name& name, const wire::ServicePacket& packet);
+  void not_here(const wire::ServicePacket& packet);
+  void ask_for_flows(Ipv4 client);
+  void flows_wanted(NodeId egress);
+  void nudge_some();
+  void nudge(OutFlow& flow);
+  bool take_over_out(HandedFlow& handed);
+  bool take_over_in(HandedFlow& handed);
+
   // server side
   void request_from_network(wire::ServicePacket& packet);
   InFlow* open_in(wire::ServicePacket& packet, const Segment& segment);
@@ -241,6 +276,8 @@ class EdgePath {
   };
   std::vector<std::unique_ptr<Limit>> limits_;  // the longest prefix first
   std::size_t sweep_cursor_ = 0, sweep_left_ = 0;  // buckets of out_
+  std::size_t nudge_cursor_ = 0, nudge_left_ = 0;  // buckets of out_
+  std::map<NodeId, Time> nudged_, asked_;          // egresses to nudge flows to; ingresses asked
   std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
 };
 

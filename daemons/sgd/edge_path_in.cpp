@@ -8,6 +8,12 @@ namespace {
 
 constexpr unsigned kAddressesPerClient = 16;
 
+// The ingress does not know where this connection lives and asks all who could have it (U19).
+bool sought(const wire::ServicePacket& packet, const Segment& segment) {
+  return segment.protocol == L4::tcp && (segment.tcp_flags & kTcpSyn) == 0 &&
+         (packet.flags() & wire::kFlagEstablished) == 0;
+}
+
 }  // namespace
 
 std::uint16_t map_port(const Endpoint& endpoint, L4 protocol, std::uint16_t service_port) {
@@ -117,6 +123,10 @@ bool EdgePath::bind_client(InFlow& flow, const wire::ServicePacket& packet,
 }
 
 InFlow* EdgePath::open_in(wire::ServicePacket& packet, const Segment& segment) {
+  if (sought(packet, segment) && !just_started(kForgetful)) {
+    not_here(packet);  // and we have forgotten none
+    return nullptr;
+  }
   if (!packet.source().empty() && !io_.granted(packet.source(), packet.ingress())) {
     count(Count::source_not_granted);
     packet.forget_source();
@@ -165,6 +175,7 @@ void EdgePath::request_from_network(wire::ServicePacket& packet) {
                           flow->key.destination_port != segment->source_port ||
                           flow->key.protocol != segment->protocol ||
                           flow->instance != packet.instance())) {
+    if (sought(packet, *segment)) return not_here(packet);
     erase_in(it);  // the id now stands for another flow of that ingress
     flow = nullptr;
   }
@@ -196,6 +207,7 @@ void EdgePath::answer(std::uint32_t index, const Ip4Packet& packet) {
                                segment->source_port, segment->destination_port});
   if (it == in_by_tuple_.end()) {
     count(Count::unknown_flow);
+    if (just_started(kForgetful)) return ask_for_flows(packet.destination);
     if (segment->protocol == L4::tcp) return answer_rst(index, packet);
     return answer_icmp(index, packet, icmp::kUnreachable, icmp::kPort);
   }

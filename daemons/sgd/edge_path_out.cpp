@@ -46,6 +46,7 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
   bool again = opening && it != out_.end() && !it->second->established;
   OutFlow* flow = it != out_.end() ? it->second.get() : open_out(key, packet);
   if (flow == nullptr) return;
+  if (flow->seeking) return seek(*flow, packet);
   if (!check(*flow)) return give_up(*flow, packet);
   if (again) pin_elsewhere(*flow);  // a SYN that got no answer: perhaps another instance gives one
   if (packet.l4.size() > room(*flow)) {
@@ -65,6 +66,7 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     if ((segment->tcp_flags & (kTcpSyn | kTcpFin)) != 0) ++length;
     flow->next_sequence = segment->sequence + static_cast<std::uint32_t>(length);
     flow->acknowledged = segment->acknowledgement;
+    flow->window = segment->window;
     clamp_mss(packet.l4, mss_for(room(*flow)));
   }
   readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
@@ -105,14 +107,20 @@ OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
     flow->id = crypto::siphash24(config_.key, input);
     if (io_.flow_is_ours(flow->id) && out_by_id_.count(flow->id) == 0) break;
   }
+  const bool midway = packet.protocol == kProtoTcp && (packet.l4[13] & kTcpSyn) == 0;
   if (!pin(*flow)) {
     count(Count::no_instance);
-    if (packet.protocol == kProtoTcp && (packet.l4[13] & kTcpSyn) == 0) {
+    if (midway && just_started(kSettling)) return nullptr;  // the routes are not there yet; TCP repeats
+    if (midway) {
       answer_rst(key.port, packet);  // of a connection whose service is gone
     } else {
       answer_icmp(key.port, packet, icmp::kUnreachable, icmp::kHost);
     }
     return nullptr;
+  }
+  if (midway) {
+    flow->seeking = true;
+    flow->away_since = io_.now();
   }
   names_.touch(key.destination, io_.now());
   ++p.flows;
@@ -174,8 +182,9 @@ void EdgePath::build_header(OutFlow& flow) {
 // no repair of the network explains it.
 bool EdgePath::lives(OutFlow& flow) {
   constexpr Duration kAway = seconds(10);
-  if (!io_.alive(flow.destination, flow.pin)) return false;
-  if (io_.reachable(flow.pin.egress)) {
+  const bool announced = io_.alive(flow.destination, flow.pin);
+  if (!announced && !just_started(kSettling)) return false;
+  if (announced && io_.reachable(flow.pin.egress)) {
     flow.away_since = {};
     return true;
   }
@@ -233,11 +242,12 @@ void EdgePath::sent(OutFlow& flow, const forwarding::Verdict& verdict) {
 
 void EdgePath::reply_from_network(wire::ServicePacket& packet) {
   auto it = out_by_id_.find(packet.flow());
-  if (it == out_by_id_.end()) return count(Count::unknown_flow);
-  OutFlow& flow = *it->second;
-  if (packet.ingress() != flow.pin.egress || packet.source_instance() != flow.pin.instance) {
-    return count(Count::wrong_peer);
-  }
+  OutFlow* known = it != out_by_id_.end() ? it->second : adopt(packet);
+  if (known == nullptr) return count(Count::unknown_flow);
+  OutFlow& flow = *known;
+  const bool pinned =
+      packet.ingress() == flow.pin.egress && packet.source_instance() == flow.pin.instance;
+  if (flow.seeking ? !found(flow, packet) : !pinned) return count(Count::wrong_peer);
   auto l4 = packet.payload();
   std::uint8_t protocol = static_cast<std::uint8_t>(packet.payload_protocol());
   auto segment = parse_segment(protocol, l4);
@@ -306,9 +316,14 @@ void EdgePath::hint(OutFlow& flow, wire::ErrorCode code, const wire::ServicePack
 
 bool EdgePath::error_from_network(const wire::ServicePacket& packet) {
   auto it = out_by_id_.find(packet.flow());
+  if (it == out_by_id_.end() && packet.flow() == kNoFlow) {
+    flows_wanted(packet.ingress());
+    return true;
+  }
   if (it == out_by_id_.end()) return error_about_answer(packet);
   count(Count::error_in);
   OutFlow& flow = *it->second;
+  if (flow.seeking) return true;  // one of those asked does not know it
   auto tlv = packet.tlv(wire::HeaderTlv::error);
   ByteReader in(tlv.value_or(ByteView{}));
   auto code = static_cast<wire::ErrorCode>(in.u16());

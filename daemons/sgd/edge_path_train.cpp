@@ -70,6 +70,7 @@ void EdgePath::note_call(OutFlow& flow, const Ip4Packet& packet, const Segment& 
   std::size_t length = packet.l4.size() - whole.header_bytes + ((whole.tcp_flags & kTcpFin) != 0 ? 1 : 0);
   flow.next_sequence = whole.sequence + static_cast<std::uint32_t>(length);
   flow.acknowledged = whole.acknowledgement;
+  flow.window = whole.window;
 }
 
 // One piece at a time: each waits for its limit, or is dropped, as if the program had sent it so.

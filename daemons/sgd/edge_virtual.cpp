@@ -77,6 +77,19 @@ std::vector<std::pair<Ipv4, std::string>> VirtualAddresses::all() const {
   return out;
 }
 
+std::vector<std::pair<Ipv4, std::string>> VirtualAddresses::recent(std::size_t limit) const {
+  std::vector<std::pair<Ipv4, std::string>> out;
+  auto it = order_.begin();
+  if (order_.size() > limit) std::advance(it, static_cast<std::ptrdiff_t>(order_.size() - limit));
+  for (; it != order_.end(); ++it) out.emplace_back(*it, by_address_.at(*it).text);
+  return out;
+}
+
+std::optional<Ipv4> VirtualAddresses::address_of(const std::string& text) const {
+  auto it = by_text_.find(text);
+  return it == by_text_.end() ? std::nullopt : std::optional(it->second);
+}
+
 namespace {
 constexpr std::string_view kMagic = "dmsc-virtual-addresses 1";
 }
@@ -114,6 +127,7 @@ Result<SavedAddresses> decode_saved(std::string_view text) {
     if (!name) return wrong(name.error().message);
     out.names.emplace_back(*address, name->text());
   }
+  out.found = true;
   if (out.key == crypto::Key16{}) return make_error(Errc::truncated, "virtual-addresses: no key");
   return out;
 }

@@ -33,6 +33,9 @@ class VirtualAddresses {
   // Rises with every new binding: what is saved is out of date.
   std::uint64_t version() const { return version_; }
   std::vector<std::pair<Ipv4, std::string>> all() const;  // by address
+  // The `limit` used last, the very last one at the end.
+  std::vector<std::pair<Ipv4, std::string>> recent(std::size_t limit) const;
+  std::optional<Ipv4> address_of(const std::string& text) const;  // no use; nullopt: it has none
 
  private:
   struct Entry {
@@ -58,6 +61,7 @@ class VirtualAddresses {
 struct SavedAddresses {
   crypto::Key16 key{};
   std::vector<std::pair<Ipv4, std::string>> names;
+  bool found = false;  // as read from a file: there was a gateway before
 };
 std::string encode_saved(const SavedAddresses& saved);
 // The error names the line.

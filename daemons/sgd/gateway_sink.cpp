@@ -5,6 +5,7 @@ namespace dmsc::sgd {
 using wire::PacketKind;
 
 void GatewaySink::deliver(wire::ServicePacket& packet, LinkId from) {
+  if (quiet_) return;
   if (packet.kind() == PacketKind::packet) {
     if (!edge_.deliver(packet, worker_, from.value != 0)) {
       worker_.send_error(packet, wire::ErrorCode::unsupported, "no unmodified programs here");
@@ -19,6 +20,7 @@ void GatewaySink::deliver(wire::ServicePacket& packet, LinkId from) {
 }
 
 void GatewaySink::deliver_at_home(wire::ServicePacket& packet) {
+  if (quiet_) return;
   switch (packet.kind()) {
     case PacketKind::request:
     case PacketKind::response: hub_.deliver(packet); return;

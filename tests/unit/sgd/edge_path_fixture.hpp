@@ -34,10 +34,12 @@ struct Gateway : PathIo {
   VirtualAddresses names{*parse_ipv4_net("100.96.0.0/13"), ip("100.96.0.1"), crypto::Key16{1}};
   EdgePath path;
 
-  explicit Gateway(std::uint32_t number)
+  // `restarted`: there was a gateway with this number before, up to that moment.
+  explicit Gateway(std::uint32_t number, Time restarted = {})
       : id{number},
+        clock(restarted),
         path({*parse_ipv4_net("100.96.0.0/13"), *parse_ipv4_net("100.104.0.0/13"), 4096,
-              crypto::Key16{static_cast<std::uint8_t>(number)}},
+              crypto::Key16{static_cast<std::uint8_t>(number)}, restarted},
              *this, names) {}
 
   forwarding::Verdict originate(std::span<std::uint8_t> datagram) override {
@@ -154,20 +156,30 @@ struct Pair {
   Pair() {
     a.other = &b;
     b.other = &a;
-    for (Gateway* g : {&a, &b}) {
-      PathPort p;
-      p.address = g == &a ? pod : ip("100.64.4.2");
-      p.gateway = g == &a ? ip("100.64.1.1") : ip("100.64.4.1");
-      p.open = true;
-      g->path.set_port(2, p);
-    }
-    a.services["B/4"] = {NodeId{4}, InstanceId{9}};
-    service = *a.names.allocate("B/4", {});
-    a.path.set_source(2, *Name::parse("A/1"), InstanceId{3});
     endpoint.address = loopback;
     endpoint.names = {*Name::parse("B/4"), *Name::parse("B")};
     endpoint.ports = {{8080, 80, L4::tcp}, {53, 5353, L4::udp}};
-    b.path.set_endpoint(InstanceId{9}, 2, endpoint);
+    make_client(a);
+    make_server(b);
+  }
+  // What gateway 1 and gateway 4 are; again for another life of them.
+  void make_client(Gateway& g) {
+    PathPort p;
+    p.address = pod;
+    p.gateway = ip("100.64.1.1");
+    p.open = true;
+    g.path.set_port(2, p);
+    g.services["B/4"] = {NodeId{4}, InstanceId{9}};
+    service = *g.names.allocate("B/4", {});
+    g.path.set_source(2, *Name::parse("A/1"), InstanceId{3});
+  }
+  void make_server(Gateway& g) {
+    PathPort p;
+    p.address = ip("100.64.4.2");
+    p.gateway = ip("100.64.4.1");
+    p.open = true;
+    g.path.set_port(2, p);
+    g.path.set_endpoint(InstanceId{9}, 2, endpoint);
   }
   void call(const Bytes& l4, std::uint8_t protocol = kProtoTcp, std::uint8_t ttl = 64,
             std::uint8_t tos = 0) {
