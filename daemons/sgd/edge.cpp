@@ -97,6 +97,10 @@ void Edge::set_offloads(TunOffloads offloads) {
   impl_->home.post([impl = impl_, offloads] { impl->set_offloads(offloads); });
 }
 
+void Edge::routes_changed() {
+  impl_->home.post([impl = impl_] { impl->routes_changed(); });
+}
+
 void Edge::snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done) {
   impl_->home.post([impl = impl_, flows = std::move(flows), done = std::move(done)] { done(impl->rows(flows)); });
 }

@@ -190,6 +190,8 @@ class Edge {
   void set_ports(const Name& prefix, std::vector<wire::ServicePort> ports);
   void set_limits(std::vector<RateLimit> limits);
   void set_offloads(TunOffloads offloads);
+  // Somewhere a link or a node came or went (U20).
+  void routes_changed();
   // Calls `done` on the worker's thread, which forwards nothing while it copies: ask for few flows.
   void snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done);
   // Where programs in that pod ("" = host) find the resolver, for /etc/resolv.conf.

@@ -67,7 +67,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   Segmenter segmenter{kHeadroom};
   std::uint64_t tun_write_failed = 0, ipv6_ignored = 0, ipv6_malformed = 0;
   std::uint64_t tun_tso_in = 0, tun_tso_out = 0, tun_uso_in = 0, tun_uso_out = 0;  // whole ones
-  dataplane::TimerId tick_timer = 0, limit_timer = 0;
+  dataplane::TimerId tick_timer = 0, limit_timer = 0, copies_timer = 0;
   unsigned ticks = 0;
   std::vector<Ipv4> kept;  // addresses of listeners: never reused
   bool running = false;
@@ -98,6 +98,7 @@ struct Edge::Impl final : PathIo, std::enable_shared_from_this<Edge::Impl> {
   void write_tun6(std::uint32_t index, ByteView head, ByteView body);
   void flush6(std::uint32_t index);
   void release_limited();
+  void routes_changed();
   void tick();
   void close_all();
   EdgeSnapshot rows(const FlowsWanted& flows) const;

@@ -20,6 +20,7 @@ constexpr Duration kTick = milliseconds(100);
 PathPort Edge::Impl::port_settings(std::uint32_t index, bool open) const {
   PathPort p;
   p.open = open;
+  p.sender = index;
   p.gateway = config.dns;
   if (index < kFirstPodPort) return p;
   const PodNamespace& pod = config.pods[index - kFirstPodPort];
@@ -148,6 +149,19 @@ void Edge::Impl::release_limited() {
   });
 }
 
+// A little later: when the routes that follow from the news are there.
+void Edge::Impl::routes_changed() {
+  constexpr Duration kRouted = milliseconds(10);
+  if (!running || copies_timer != 0) return;
+  std::weak_ptr<Impl> weak = shared_from_this();
+  copies_timer = home.after(kRouted, [weak] {
+    auto impl = weak.lock();
+    if (!impl) return;
+    impl->copies_timer = 0;
+    impl->path.send_copies();
+  });
+}
+
 void Edge::Impl::tick() {
   if (!running) return;
   path.expire();
@@ -164,6 +178,7 @@ void Edge::Impl::close_all() {
   running = false;
   home.cancel(tick_timer);
   home.cancel(limit_timer);
+  home.cancel(copies_timer);
   for (std::uint32_t i = 0; i < ports.size(); ++i) uninstall(i, "stopped", "");
   forwarder.reset();
 }

@@ -7,6 +7,7 @@
 //   edge_path_train.cpp  both sides: a large TCP segment or a train of UDP datagrams in one go
 //   edge_path_limit.cpp  rate limits of prefixes
 //   edge_path_mtu.cpp    what paths carry, and what a program is told that sends more
+//   edge_path_again.cpp  segments that programs send again
 //   edge_path_restart.cpp  flows over a restart of either gateway
 #pragma once
 #include <map>
@@ -15,6 +16,7 @@
 
 #include "dmsc/forwarding/decision.hpp"
 #include "dmsc/wire/service_header.hpp"
+#include "sgd/edge_copies.hpp"
 #include "sgd/edge_flow.hpp"
 #include "sgd/edge_handover.hpp"
 #include "sgd/edge_reassembly.hpp"
@@ -76,6 +78,7 @@ struct PathPort {
   Ipv4 address;        // the pod's own; 0 for host and external
   Ipv4 gateway;        // we speak ICMP from here
   External external = External::refuse;
+  std::uint32_t sender = 0;  // whose share of rate limits it takes: a device's two families are one
   Name source;         // granted name of its packets; empty = anonymous
   InstanceId source_instance;
   bool open = false;   // has a TUN now
@@ -92,7 +95,7 @@ struct PathPort {
   X(external_refused) X(unknown_flow) X(wrong_peer) X(no_endpoint) X(port_down) X(bad_segment)    \
   X(repinned) X(icmp_sent) X(icmp_limited) X(rst_sent) X(error_in) X(hint_ignored)                \
   X(client_addresses_full) X(protocol_refused) X(source_not_granted) X(rate_limited)               \
-  X(sought) X(found) X(adopted) X(nudged) X(flows_asked) X(taken_over)
+  X(sent_again) X(sought) X(found) X(adopted) X(nudged) X(flows_asked) X(taken_over)
 enum class Count : std::size_t {
 #define DMSC_EDGE_ENUM(name) name,
   DMSC_EDGE_COUNTERS(DMSC_EDGE_ENUM)
@@ -140,6 +143,8 @@ class EdgePath {
   // Instances came or went somewhere: connections to those that went are reset, within a second or so
   // even if the table is full.
   void instances_changed();
+  // Paths may be others now: what programs have sent again within the last second is sent once more (U20).
+  void send_copies();
   // Looks at a slice of the tables and forgets what is idle. Call every 100 ms: each flow is met
   // about every ten seconds.
   void expire();
@@ -228,6 +233,9 @@ class EdgePath {
   void hint(OutFlow& flow, wire::ErrorCode code, const wire::ServicePacket& error);
   void erase_out(OutTable::iterator it);
 
+  // True if all of its data was sent before.
+  bool note_sequence(FlowState& flow, const Segment& segment, std::size_t data);
+
   // edge_path_restart.cpp
   bool just_started(Duration at_most) const;
   void seek(OutFlow& flow, const Ip4Packet& packet);
@@ -277,6 +285,7 @@ class EdgePath {
   std::vector<std::unique_ptr<Limit>> limits_;  // the longest prefix first
   std::size_t sweep_cursor_ = 0, sweep_left_ = 0;  // buckets of out_
   std::size_t nudge_cursor_ = 0, nudge_left_ = 0;  // buckets of out_
+  SegmentCopies copies_;
   std::map<NodeId, Time> nudged_, asked_;          // egresses to nudge flows to; ingresses asked
   std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
 };

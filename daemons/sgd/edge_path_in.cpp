@@ -223,15 +223,17 @@ void EdgePath::answer(std::uint32_t index, const Ip4Packet& packet) {
     }
     return;
   }
-  flow.established = true;
+  bool repeated = false;
   if (segment->protocol == L4::tcp) {
+    if ((segment->tcp_flags & kTcpSyn) != 0) flow.next_sequence = 0;
     flow.note_flags(segment->tcp_flags, true);
-    std::size_t length = packet.l4.size() - segment->header_bytes;
-    flow.next_sequence = segment->sequence + static_cast<std::uint32_t>(length);
+    repeated = note_sequence(flow, *segment, packet.l4.size() - segment->header_bytes);
     clamp_mss(packet.l4, mss_for(most));
   }
+  flow.established = true;
   sgd::set_port(packet.protocol, packet.l4, PortField::source, flow.service_port);
   readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
+  if (repeated) copies_.keep(io_.now(), flow.id, flow.peer, packet.tos, packet.l4);
   answered(flow, send(flow, packet.l4, packet.tos));
 }
 

@@ -39,14 +39,14 @@ FairShaper* EdgePath::limit_for(const Name& destination) const {
 // False: the packet waits, as it would leave, or is dropped.
 bool EdgePath::within_limit(OutFlow& flow, const Ip4Packet& packet) {
   std::size_t size = packet.l4.size() + kIpHeaderBytes;
-  switch (flow.limit->offer(io_.now(), flow.key.port, size)) {
+  switch (flow.limit->offer(io_.now(), ports_[flow.key.port].sender, size)) {
     case FairShaper::Answer::pass: return true;
     case FairShaper::Answer::drop: count(Count::rate_limited); return false;
     case FairShaper::Answer::wait: break;
   }
   FairShaper::Waiting waiting{flow.id, packet.tos, Bytes(kHeadroom), static_cast<std::uint32_t>(size)};
   waiting.buffer.insert(waiting.buffer.end(), packet.l4.begin(), packet.l4.end());
-  flow.limit->push(flow.key.port, std::move(waiting));
+  flow.limit->push(ports_[flow.key.port].sender, std::move(waiting));
   return false;
 }
 

@@ -60,17 +60,19 @@ void EdgePath::call(std::uint32_t index, const Ip4Packet& packet) {
     call_train(index, packet, *segment, most);
     return;
   }
+  bool repeated = false;
   if (segment->protocol == L4::tcp) {
     flow->note_flags(segment->tcp_flags, true);
     std::size_t length = packet.l4.size() - segment->header_bytes;
     if ((segment->tcp_flags & (kTcpSyn | kTcpFin)) != 0) ++length;
-    flow->next_sequence = segment->sequence + static_cast<std::uint32_t>(length);
+    repeated = note_sequence(*flow, *segment, length);
     flow->acknowledged = segment->acknowledgement;
     flow->window = segment->window;
     clamp_mss(packet.l4, mss_for(room(*flow)));
   }
   readdress_checksum(packet.protocol, packet.l4, packet.source, packet.destination, {}, {});
   if (flow->limit != nullptr && !within_limit(*flow, packet)) return;
+  if (repeated && flow->limit == nullptr) copies_.keep(io_.now(), flow->id, {}, packet.tos, packet.l4);
   auto verdict = send(*flow, packet.l4, packet.tos);
   if (unreachable(verdict) && !flow->established && pin_elsewhere(*flow)) {
     verdict = send(*flow, packet.l4, packet.tos);
@@ -118,10 +120,7 @@ OutFlow* EdgePath::open_out(const FlowKey& key, const Ip4Packet& packet) {
     }
     return nullptr;
   }
-  if (midway) {
-    flow->seeking = true;
-    flow->away_since = io_.now();
-  }
+  flow->seeking = midway;
   names_.touch(key.destination, io_.now());
   ++p.flows;
   OutFlow* raw = flow.get();

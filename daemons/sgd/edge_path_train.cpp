@@ -68,7 +68,7 @@ bool EdgePath::call_train(std::uint32_t index, const Ip4Packet& packet, const Se
 void EdgePath::note_call(OutFlow& flow, const Ip4Packet& packet, const Segment& whole) {
   flow.note_flags(whole.tcp_flags, true);
   std::size_t length = packet.l4.size() - whole.header_bytes + ((whole.tcp_flags & kTcpFin) != 0 ? 1 : 0);
-  flow.next_sequence = whole.sequence + static_cast<std::uint32_t>(length);
+  note_sequence(flow, whole, length);
   flow.acknowledged = whole.acknowledgement;
   flow.window = whole.window;
 }
@@ -102,8 +102,7 @@ bool EdgePath::answer_train(std::uint32_t index, const Ip4Packet& packet, const 
     return false;
   }
   flow.note_flags(whole.tcp_flags, true);
-  flow.next_sequence =
-      whole.sequence + static_cast<std::uint32_t>(packet.l4.size() - whole.header_bytes);
+  note_sequence(flow, whole, packet.l4.size() - whole.header_bytes);
   answered(flow, *verdict);
   return true;
 }

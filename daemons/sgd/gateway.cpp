@@ -149,6 +149,12 @@ void Gateway::follow_routes() {
   node_.rib().for_each_prefix([this](std::string_view prefix, bool covering) {
     if (auto name = Name::parse(prefix)) edge_->set_prefix(*name, covering);
   });
+  node_.on_adjacency([this, alive = alive_](const node::AdjacencyEvent&) {
+    if (*alive) edge_->routes_changed();
+  });
+  node_.subscribe_lsdb([this, alive = alive_](const node::LsdbEvent& event) {
+    if (*alive && event.lsa != nullptr && event.lsa->key.type == wire::LsaType::node) edge_->routes_changed();
+  });
   node_.on_route([this, alive = alive_](const Name& prefix) {
     if (*alive) route_changed(prefix);
   });
@@ -306,8 +312,10 @@ void Gateway::stop_data_paths() {
     hub_->stop();
     stopped->set_value();
   });
-  for (dataplane::Worker* worker : workers_) {
-    worker->post([worker] { worker->set_sink(nullptr); });
+  if (!quiet_) {
+    for (dataplane::Worker* worker : workers_) {
+      worker->post([worker] { worker->set_sink(nullptr); });
+    }
   }
   if (seal_) seal_->stop();
   future.wait_for(std::chrono::seconds(1));
@@ -316,6 +324,10 @@ void Gateway::stop_data_paths() {
 void Gateway::stop(runtime::StopReason reason, std::function<void()> done) {
   const bool drains = reason == runtime::StopReason::drain;
   if (drains) registrar_->set_draining(true, "the gateway stops");
+  quiet_ = !drains;
+  if (quiet_) {
+    for (const auto& sink : sinks_) sink->set_quiet();
+  }
   stop_timer_.expires_after(drains ? kDrainWait : Duration(0));
   stop_timer_.async_wait([this, done = std::move(done)](const boost::system::error_code&) {
     uses_timer_.cancel();

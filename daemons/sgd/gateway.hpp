@@ -79,6 +79,7 @@ class Gateway final : public runtime::Service<Config> {
   boost::asio::steady_timer uses_timer_, stop_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   bool data_paths_open_ = false;
+  bool quiet_ = false;  // told to start again: what comes is for the next process
 };
 
 }  // namespace dmsc::sgd

@@ -165,6 +165,7 @@ struct Pair {
   // What gateway 1 and gateway 4 are; again for another life of them.
   void make_client(Gateway& g) {
     PathPort p;
+    p.sender = 2;
     p.address = pod;
     p.gateway = ip("100.64.1.1");
     p.open = true;
