@@ -95,7 +95,7 @@ struct PathPort {
   X(external_refused) X(unknown_flow) X(wrong_peer) X(no_endpoint) X(port_down) X(bad_segment)    \
   X(repinned) X(icmp_sent) X(icmp_limited) X(rst_sent) X(error_in) X(hint_ignored)                \
   X(client_addresses_full) X(protocol_refused) X(source_not_granted) X(rate_limited)               \
-  X(sent_again) X(sought) X(found) X(adopted) X(nudged) X(flows_asked) X(taken_over)
+  X(sent_again) X(sought) X(seek_limited) X(found) X(adopted) X(nudged) X(flows_asked) X(taken_over)
 enum class Count : std::size_t {
 #define DMSC_EDGE_ENUM(name) name,
   DMSC_EDGE_COUNTERS(DMSC_EDGE_ENUM)
@@ -239,6 +239,7 @@ class EdgePath {
   // edge_path_restart.cpp
   bool just_started(Duration at_most) const;
   void seek(OutFlow& flow, const Ip4Packet& packet);
+  bool may_seek();
   bool found(OutFlow& flow, const wire::ServicePacket& packet);
   OutFlow* adopt(const wire::ServicePacket& packet);
   OutFlow* adopt_at(std::uint32_t port, Ipv4 service, const Name& name, const wire::ServicePacket& packet);
@@ -286,6 +287,8 @@ class EdgePath {
   std::size_t sweep_cursor_ = 0, sweep_left_ = 0;  // buckets of out_
   std::size_t nudge_cursor_ = 0, nudge_left_ = 0;  // buckets of out_
   SegmentCopies copies_;
+  Time seek_second_{};
+  unsigned seeks_ = 0;                             // segments since then
   std::map<NodeId, Time> nudged_, asked_;          // egresses to nudge flows to; ingresses asked
   std::array<std::uint64_t, static_cast<std::size_t>(Count::count_)> counters_{};
 };

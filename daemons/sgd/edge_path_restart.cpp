@@ -19,6 +19,18 @@ bool EdgePath::just_started(Duration at_most) const {
 
 // ---- the ingress ----------------------------------------------------------------------------------
 
+// Each costs up to 16 packets. Long after a start only connections that were silent all the while are left to
+// find, and TCP repeats; whoever makes such segments up gets no more of them.
+bool EdgePath::may_seek() {
+  constexpr unsigned kPerSecond = 100;
+  if (just_started(kForgetful)) return true;
+  if (io_.now() >= seek_second_ + seconds(1)) {
+    seek_second_ = io_.now();
+    seeks_ = 0;
+  }
+  return seeks_++ < kPerSecond;
+}
+
 // To every instance that serves the name, 16 at most; a gateway that does not know the flow drops it.
 void EdgePath::seek(OutFlow& flow, const Ip4Packet& packet) {
   constexpr std::uint64_t kDraws = 64, kOdd = 0x9e3779b97f4a7c15;
@@ -32,6 +44,7 @@ void EdgePath::seek(OutFlow& flow, const Ip4Packet& packet) {
     count(Count::no_instance);
     return answer_rst(flow.key.port, packet);
   }
+  if (!may_seek()) return count(Count::seek_limited);
   Bytes segment(packet.l4.begin(), packet.l4.end());
   readdress_checksum(packet.protocol, segment, packet.source, packet.destination, {}, {});
   std::vector<InstancePin> asked;

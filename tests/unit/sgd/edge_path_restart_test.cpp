@@ -121,6 +121,22 @@ TEST_CASE("U19 an answer whose flow id is not that of a pod's tuple is dropped")
   CHECK(t.a2.path.flows() == 0);
 }
 
+TEST_CASE("U19 long after a start only 100 segments a second go to all instances") {
+  Restart t;
+  t.ingress_restarts();
+  auto sought = [&](int segments) {
+    auto before = t.a2.path.counter(Count::sought);
+    for (int i = 0; i < segments; ++i) t.program_sends(t.a2, 0);
+    return t.a2.path.counter(Count::sought) - before;
+  };
+  CHECK(sought(150) == 300);  // two instances
+  t.a2.clock += minutes(5);
+  CHECK(sought(150) == 200);
+  CHECK(t.a2.path.counter(Count::seek_limited) == 50);
+  t.a2.clock += seconds(1);
+  CHECK(sought(10) == 20);
+}
+
 TEST_CASE("U19 a connection that no instance knows is reset after ten seconds") {
   Restart t;
   t.ingress_restarts();
