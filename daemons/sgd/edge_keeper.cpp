@@ -184,6 +184,10 @@ void Edge::Impl::stop() {
   auto flows = std::make_shared<std::vector<HandedFlow>>();
   if (on_worker([self, flows] {
         *flows = self->path.hand_over();
+        // A server's IPv6 address stands under another one in the next process: its flows are found again.
+        std::erase_if(*flows, [&](const HandedFlow& flow) {
+          return flow.inbound && flow.key.port >= self->ports.size();
+        });
         self->close_all();
       })) {
     save();
