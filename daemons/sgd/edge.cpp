@@ -93,6 +93,13 @@ void Edge::set_limits(std::vector<RateLimit> limits) {
   });
 }
 
+FairShaper::Answer Edge::limit_message(Bytes& datagram) {
+  if (!impl_->running || !impl_->path.limited()) return FairShaper::Answer::pass;
+  auto answer = impl_->path.limit_message(datagram);
+  impl_->release_limited();
+  return answer;
+}
+
 void Edge::set_offloads(TunOffloads offloads) {
   impl_->home.post([impl = impl_, offloads] { impl->set_offloads(offloads); });
 }

@@ -192,6 +192,9 @@ class Edge {
   void set_offloads(TunOffloads offloads);
   // Somewhere a link or a node came or went (U20).
   void routes_changed();
+  // Of a segment of a call, before it leaves: pass, or it waits (and is taken), or it exceeds the limit of its
+  // name (rule U15). On the home worker's thread.
+  FairShaper::Answer limit_message(Bytes& datagram);
   // Calls `done` on the worker's thread, which forwards nothing while it copies: ask for few flows.
   void snapshot(FlowsWanted flows, std::function<void(EdgeSnapshot)> done);
   // Where programs in that pod ("" = host) find the resolver, for /etc/resolv.conf.

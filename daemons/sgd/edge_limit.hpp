@@ -22,7 +22,7 @@ namespace dmsc::sgd {
 
 struct RateLimit {
   Name prefix;                        // with all names below it
-  std::uint64_t bits_per_second = 0;  // of IP packets as pods send them, > 0
+  std::uint64_t bits_per_second = 0;  // of IP packets as pods send them, and of messages as if in UDP; > 0
   friend bool operator==(const RateLimit&, const RateLimit&) = default;
 };
 
@@ -37,8 +37,9 @@ class FairShaper {
   struct Waiting {
     std::uint64_t flow = 0;
     std::uint8_t tos = 0;
-    Bytes buffer;          // kHeadroom free bytes, then the L4 segment
+    Bytes buffer;          // kHeadroom free bytes, then the L4 segment; of a message the service packet
     std::uint32_t size = 0;  // as it counts
+    bool message = false;    // a segment of a call, which has no flow
   };
   enum class Answer { pass, wait, drop };
   // A packet of `size` bytes of `sender`. wait: the caller hands it over by push().

@@ -138,6 +138,9 @@ class EdgePath {
   // Replaces all rate limits; those that stay as they are keep their state.
   void set_limits(const std::vector<RateLimit>& limits);
   bool limited() const { return !limits_.empty(); }
+  // The same for a packet of a call of one of our programs, on its way into the network; acknowledgements pass.
+  // Takes what has to wait; what is dropped is counted.
+  FairShaper::Answer limit_message(Bytes& datagram);
   // Sends what limits held back and the time allows; returns when to call again, nullopt: nothing waits.
   std::optional<Time> release_limited();
   // Instances came or went somewhere: connections to those that went are reset, within a second or so
@@ -216,6 +219,7 @@ class EdgePath {
   void take(OutFlow& flow, const InstancePin& chosen);
   void sweep();
   FairShaper* limit_for(const Name& destination) const;
+  std::uint32_t message_sender(std::string_view source) const;
   bool within_limit(OutFlow& flow, const Ip4Packet& packet);
   bool pin_elsewhere(OutFlow& flow);
   bool check(OutFlow& flow);

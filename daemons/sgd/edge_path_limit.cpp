@@ -50,10 +50,40 @@ bool EdgePath::within_limit(OutFlow& flow, const Ip4Packet& packet) {
   return false;
 }
 
+// What a pod says in messages takes the share of its packets; who has no device has a share of its own.
+std::uint32_t EdgePath::message_sender(std::string_view source) const {
+  constexpr std::uint32_t kNoDevice = 0x8000'0000;
+  for (const PathPort& port : ports_) {
+    if (port.open && !source.empty() && port.source.text() == source) return port.sender;
+  }
+  return kNoDevice | static_cast<std::uint32_t>(std::hash<std::string_view>{}(source));
+}
+
+FairShaper::Answer EdgePath::limit_message(Bytes& datagram) {
+  constexpr std::size_t kUdpHeaderBytes = 8;
+  auto packet = wire::ServicePacket::parse(datagram);
+  const bool segment = packet && packet->payload_protocol() == wire::PayloadProtocol::message;
+  auto name = segment ? Name::parse(packet->destination()) : Result<Name>(Error{});
+  FairShaper* limit = name ? limit_for(*name) : nullptr;
+  if (limit == nullptr) return FairShaper::Answer::pass;
+  const std::size_t size = packet->payload().size() + kUdpHeaderBytes + kIpHeaderBytes;
+  const std::uint32_t sender = message_sender(packet->source());
+  auto answer = limit->offer(io_.now(), sender, size);
+  if (answer == FairShaper::Answer::drop) count(Count::rate_limited);
+  if (answer == FairShaper::Answer::wait) {
+    limit->push(sender, {0, 0, std::move(datagram), static_cast<std::uint32_t>(size), true});
+  }
+  return answer;
+}
+
 std::optional<Time> EdgePath::release_limited() {
   std::optional<Time> next;
   for (const auto& limit : limits_) {
     limit->shaper.release(io_.now(), [this](FairShaper::Waiting& waiting) {
+      if (waiting.message) {
+        io_.originate(waiting.buffer);  // a drop is made good by retransmission
+        return;
+      }
       auto it = out_by_id_.find(waiting.flow);
       if (it == out_by_id_.end()) return count(Count::rate_limited);  // its flow has ended meanwhile
       sent(*it->second, send(*it->second, std::span(waiting.buffer).subspan(kHeadroom), waiting.tos));

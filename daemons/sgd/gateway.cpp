@@ -124,6 +124,7 @@ void Gateway::make_edge() {
   const std::size_t seal = seal_ ? forwarding::kSealOverhead : 0;
   hooks.path_mtu = [mtus = path_mtus_, seal](NodeId egress) { return (*mtus)->to(egress) - seal; };
   edge_ = std::make_unique<Edge>(config_.edge, home_, std::move(hooks));
+  hub_->set_limiter([this](Bytes& datagram) { return edge_->limit_message(datagram); });
 }
 
 void Gateway::attach_sinks() {

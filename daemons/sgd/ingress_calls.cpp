@@ -360,11 +360,11 @@ void IngressCalls::transit_trouble(Time now, Call& call, ErrorCode code, NodeId 
   }
 }
 
-void IngressCalls::dropped_here(Time now, std::uint32_t exchange, ErrorCode code) {
+void IngressCalls::dropped_here(Time now, std::uint32_t exchange, ErrorCode code, std::string_view why) {
   auto it = open_.find(exchange);
   if (it == open_.end() || !it->second->pinned) return;
   transit_trouble(now, *it->second, code, NodeId{},
-                  "this gateway cannot forward it: " + std::string(to_string(code)));
+                  "this gateway cannot forward it: " + std::string(why));
 }
 
 // ---- ends -----------------------------------------------------------------------------------

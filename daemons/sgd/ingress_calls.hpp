@@ -111,8 +111,8 @@ class IngressCalls {
   bool is_open(const wire::ServicePacket& packet) const;
   // A response, an acknowledgement or an error that ended at this node.
   void receive(Time now, wire::ServicePacket& packet);
-  // A packet of this call was dropped by the node's own forwarding table.
-  void dropped_here(Time now, std::uint32_t exchange, wire::ErrorCode code);
+  // A packet of this call did not leave this node.
+  void dropped_here(Time now, std::uint32_t exchange, wire::ErrorCode code, std::string_view why);
   void tick(Time now);  // at or after deadline()
   std::optional<Time> deadline() const;
 

@@ -109,14 +109,25 @@ bool MessageHub::send_packets() {
   }
   for (Bytes& datagram : ingress_.take_packets()) {
     any = true;
-    forwarding::Verdict verdict = home_.originate(datagram);
-    if (verdict.action != forwarding::Action::drop) continue;
-    auto packet = wire::ServicePacket::parse(datagram);
-    if (!packet || packet->payload_protocol() != wire::PayloadProtocol::message) continue;
-    auto code = forwarding::error_for(verdict.reason).value_or(ErrorCode::egress_unreachable);
-    ingress_.dropped_here(home_.now(), packet->exchange(), code);
+    send_call_packet(datagram);
   }
   return any;
+}
+
+void MessageHub::send_call_packet(Bytes& datagram) {
+  const auto limit = limiter_ ? limiter_(datagram) : FairShaper::Answer::pass;
+  if (limit == FairShaper::Answer::wait) return;
+  ErrorCode code = ErrorCode::congestion;
+  std::string_view why = "its rate limit is exceeded";
+  if (limit == FairShaper::Answer::pass) {
+    forwarding::Verdict verdict = home_.originate(datagram);
+    if (verdict.action != forwarding::Action::drop) return;
+    code = forwarding::error_for(verdict.reason).value_or(ErrorCode::egress_unreachable);
+    why = to_string(code);
+  }
+  auto packet = wire::ServicePacket::parse(datagram);
+  if (!packet || packet->payload_protocol() != wire::PayloadProtocol::message) return;
+  ingress_.dropped_here(home_.now(), packet->exchange(), code, why);
 }
 
 void MessageHub::arm_timer() {

@@ -13,6 +13,7 @@
 
 #include "dmsc/dataplane/worker.hpp"
 #include "dmsc/wire/pod_ipc.hpp"
+#include "sgd/edge_limit.hpp"
 #include "sgd/egress_calls.hpp"
 #include "sgd/fib_routes.hpp"
 #include "sgd/gateway_view.hpp"
@@ -41,6 +42,9 @@ class MessageHub : private LocalServices {
   // Ends every connection. No packet may come afterwards.
   void stop();
   void set_view(GatewayViewPtr view);
+  // What is asked for every segment of a call before it leaves; it may take what has to wait.
+  using Limiter = std::function<FairShaper::Answer(Bytes& datagram)>;
+  void set_limiter(Limiter limiter) { limiter_ = std::move(limiter); }
   // A request, response or acknowledgement, or an error. False: an error that is of no open call.
   bool deliver(wire::ServicePacket& packet);
   // Rows for `show calls`, and counters.
@@ -95,6 +99,7 @@ class MessageHub : private LocalServices {
   Connection* server_of(const LocalInstance& instance);
   void pump();
   bool send_packets();
+  void send_call_packet(Bytes& datagram);
   bool announced_at(std::string_view name, NodeId node) const;
   void hand_out_requests();
   void hand_out_outcomes();
@@ -120,6 +125,7 @@ class MessageHub : private LocalServices {
   std::optional<Time> timer_at_;
   std::map<Name, Use> uses_;
   HubCounters counters_;
+  Limiter limiter_;
 };
 
 }  // namespace dmsc::sgd

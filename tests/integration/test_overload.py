@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any, Iterator
 
 import pytest
@@ -73,6 +74,37 @@ def test_u15_one_hog_leaves_the_other_pod_its_share(limited):
     print(f"a hog of {3 * RATE} Mbit/s gets {greedy['mbits']:.2f}; who sends {0.45 * RATE:.1f} gets {modest['mbits']:.2f}")
     assert modest["received"] >= 0.95 * modest["sent"]
     assert greedy["mbits"] + modest["mbits"] == pytest.approx(RATE, rel=0.05)
+
+
+def set_limit(lab: Lab, rate: str) -> None:
+    """Of B, in place of the fixture's."""
+    file = lab.plan.config_file("sg-1")
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "limits": [{"prefix": "B", "rate": rate}]}))
+    lab.ctl("sg-1", "reload")
+
+
+def send_megabytes(lab: Lab, count: int, deadline: str) -> list[subprocess.Popen[str]]:
+    """Calls at the same time, a megabyte each."""
+    command = f"head -c 1000000 /dev/zero | tr '\\0' m | {program('dmsc-pod')} call B/2 - --deadline {deadline}"
+    return [lab.popen("pod-1", "sh", "-c", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(count)]
+
+
+def test_u15_calls_keep_the_limit_and_are_answered(limited):
+    calls, started = 3, time.monotonic()
+    replies = [call.communicate(timeout=60)[0] for call in send_megabytes(limited, calls, "30s")]
+    took, least = time.monotonic() - started, calls * 1e6 * 8 / (RATE * 1e6)
+    print(f"{calls} MB in {took:.2f} s, at {RATE} Mbit/s they take {least:.2f} s")
+    assert all(reply.count("m") >= 1_000_000 for reply in replies)
+    assert 0.98 * least <= took <= (1.5 + SLACK) * least
+
+
+def test_u15_a_call_that_stays_over_the_limit_is_told(limited):
+    set_limit(limited, "10kbit/s")
+    call = send_megabytes(limited, 1, "30s")[0]
+    error = call.communicate(timeout=60)[1]
+    assert call.returncode != 0
+    assert "its rate limit is exceeded" in error
 
 
 @pytest.mark.limit(180)
