@@ -278,7 +278,9 @@ TEST_CASE("U23 a server's kernel says unreachable: as ICMP about the packet that
     CHECK((quoted->source_port == 4000 && quoted->destination_port == 53));
   }
   for (std::size_t size = 0; size < 96; ++size) {  // cut short anywhere
-    Bytes error = packet6(kProtoIcmp6, Bytes(size, 1), kPrefix.of(kPod));
+    Bytes error = packet6(kProtoIcmp6, Bytes(std::max<std::size_t>(size, 4), 1), kPrefix.of(kPod));
+    error.resize(40 + size);
+    error[5] = static_cast<std::uint8_t>(size);
     CHECK(take_ip6(error, 0, addresses).fate != Ip6Fate::taken);
   }
 }
