@@ -70,4 +70,26 @@ TEST_CASE("U15 a pod's calls take the share of its packets, others' have their o
   CHECK(other[Answer::wait] == 1);
 }
 
+TEST_CASE("U15 the two families of a pod's device are one sender") {
+  Limited t;
+  PathPort twin;
+  twin.sender = 2;  // as the pod's own port
+  twin.address = ip("100.64.1.6");
+  twin.open = true;
+  PathPort other = twin;
+  other.sender = 4;
+  other.address = ip("100.64.1.10");
+  t.a.path.set_port(3, twin);
+  t.a.path.set_port(4, other);
+  t.offer(25, [] { return Limited::segment("B/4"); });
+  t.a.sent.clear();
+  auto syn = [&](std::uint32_t port, Ipv4 from) {
+    t.a.emit(port, make_packet(from, t.service, kProtoTcp, tcp(40000, 8080, kTcpSyn)));
+    return t.a.path.counter(Count::rate_limited);
+  };
+  CHECK(syn(4, other.address) == 0);  // another pod's waits
+  CHECK(syn(3, twin.address) == 1);
+  CHECK(t.a.sent.empty());
+}
+
 }  // namespace dmsc::sgd::test
